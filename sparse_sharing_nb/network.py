@@ -5,13 +5,13 @@
 # %% auto #0
 __all__ = ['CharCNN', 'VariationalDropout', 'Network', 'has_weights', 'n_core_parameters', 'build_network']
 
-# %% ../nbs/02_network.ipynb #952d038f
+# %% ../nbs/02_network.ipynb #f41ed9a0
 import math
 import torch
 from torch import nn
 from torch.func import functional_call
 
-# %% ../nbs/02_network.ipynb #509a5395
+# %% ../nbs/02_network.ipynb #8e51d2ff
 class CharCNN(nn.Module):
     "Character features of words: embed, convolve, keep the best answer of each filter."
     def __init__(self,
@@ -30,7 +30,7 @@ class CharCNN(nn.Module):
         answers = self.conv(self.embedding(chars).transpose(1, 2))
         return answers.masked_fill((chars == 0)[:, None], -torch.inf).amax(2)
 
-# %% ../nbs/02_network.ipynb #3bace036
+# %% ../nbs/02_network.ipynb #be489574
 class VariationalDropout(nn.Module):
     "Dropout with one draw per sentence instead of one per word."
     def __init__(self,
@@ -46,7 +46,7 @@ class VariationalDropout(nn.Module):
         kept = torch.empty(len(x), 1, x.shape[2], device=x.device).bernoulli_(1-self.p)
         return x*kept/(1-self.p)
 
-# %% ../nbs/02_network.ipynb #d298678f
+# %% ../nbs/02_network.ipynb #fab5787a
 class Network(nn.Module):
     "CNN-BiLSTM tagger with one linear head per task (paper, section on the base model)."
     def __init__(self,
@@ -83,14 +83,14 @@ class Network(nn.Module):
 
 def has_weights(layer): return any(w.any() for name, w in layer.named_parameters() if name.startswith("weight"))
 
-# %% ../nbs/02_network.ipynb #019c8323
+# %% ../nbs/02_network.ipynb #6fed16e1
 def n_core_parameters(
     network, # a Network
 )->int:      # weights and biases of the LSTM layers and the character convolution
     "The parameters that the paper's tables count: no embeddings, no heads."
     return sum(p.numel() for n, p in network.named_parameters() if n.startswith(("layers.", "char_cnn.conv.")))
 
-# %% ../nbs/02_network.ipynb #5a982af3
+# %% ../nbs/02_network.ipynb #2e4cc51d
 def build_network(
     vocab,             # a Vocab
     vectors:dict=None, # {word: vector}; rows without one start at random

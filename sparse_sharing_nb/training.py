@@ -7,7 +7,7 @@ __all__ = ['PRESETS', 'span_edges', 'sentence_counts', 'score', 'reported_score'
            'Settings', 'learning_rate', 'joint_batches', 'make_optimiser', 'plain_step', 'train_on', 'save_state',
            'load_state', 'run_epoch', 'fit', 'best_epoch', 'draw_history']
 
-# %% ../nbs/03_training.ipynb #91027253
+# %% ../nbs/03_training.ipynb #cb589d4d
 import copy, itertools, json, math, time
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,7 +15,7 @@ import numpy as np, torch
 from torch.nn.functional import cross_entropy
 from .corpora import Batch, InputError, atomic_path, equal_length_batches, task_colour
 
-# %% ../nbs/03_training.ipynb #9a0f5670
+# %% ../nbs/03_training.ipynb #ee659601
 def span_edges(
     tags,        # (n_tokens,) label numbers
     starts,      # (n_sentences + 1,) where sentences begin, and the end
@@ -32,7 +32,7 @@ def span_edges(
     ends = (mark > 0) & np.roll(begins | (mark == 0) | first, -1)
     return np.flatnonzero(begins), np.flatnonzero(ends), kind[begins]
 
-# %% ../nbs/03_training.ipynb #2b5eab0d
+# %% ../nbs/03_training.ipynb #de431899
 def sentence_counts(
     gold,          # (n_tokens,) label numbers
     predicted,     # (n_tokens,) label numbers
@@ -57,7 +57,7 @@ def score(
     right, predicted, gold = np.sum(counts, axis=0)
     return float(200*right/max(1, predicted+gold))
 
-# %% ../nbs/03_training.ipynb #0ca956ca
+# %% ../nbs/03_training.ipynb #68176d49
 def reported_score(
     gold, predicted, starts, labels, scheme=None, # as for `sentence_counts`
 )->float:                                         # per cent
@@ -67,7 +67,7 @@ def reported_score(
     sentences = [[[labels[i] for i in tags[a:b]] for a, b in zip(starts, starts[1:])] for tags in (gold, predicted)]
     return float(100*f1_score(*sentences, zero_division=0))
 
-# %% ../nbs/03_training.ipynb #2c9d26ab
+# %% ../nbs/03_training.ipynb #4c34e4f3
 def make_batch(
     data,              # a Dataset
     split,             # a Split of it
@@ -84,7 +84,7 @@ def make_batch(
     words, chars, where, labels = (torch.from_numpy(a).to(device) for a in arrays)
     return Batch(words, chars, where), labels
 
-# %% ../nbs/03_training.ipynb #45c031f8
+# %% ../nbs/03_training.ipynb #4581864c
 def extract(
     model,  # a network
     masks,  # {parameter name: keep-mask} or None
@@ -115,7 +115,7 @@ def predict(
         predicted[tokens] = logits.argmax(-1).cpu().numpy()
     return predicted
 
-# %% ../nbs/03_training.ipynb #fade8dcd
+# %% ../nbs/03_training.ipynb #7247ecfd
 def evaluate(
     model, data, task, split="dev", masks=None, # as for `predict`
 )->np.ndarray:                                  # (n_sentences, 3) counts, see `sentence_counts`
@@ -123,7 +123,7 @@ def evaluate(
     part = data.splits[task][split]
     return sentence_counts(part.tags, predict(model, data, task, split, masks), part.starts, data.labels[task], data.schemes[task])
 
-# %% ../nbs/03_training.ipynb #fe801390
+# %% ../nbs/03_training.ipynb #04b59f98
 @dataclass(frozen=True)
 class Settings:
     "How to train. The defaults are the preset `fast`."
@@ -143,7 +143,7 @@ class Settings:
 PRESETS = {"fast": Settings(),
            "paper": Settings(optimiser="sgd", lr=.1, warm_up=0., decay="inverse", batch_size=10, epochs=100, input_dropout=.5, variational=False)}
 
-# %% ../nbs/03_training.ipynb #c9ba5a22
+# %% ../nbs/03_training.ipynb #5aa1d65b
 def learning_rate(
     settings:Settings,
     step:int,          # from 0
@@ -155,7 +155,7 @@ def learning_rate(
     if settings.decay == "inverse": return settings.lr/(1 + .05*int(done*settings.epochs))
     return settings.lr*.5*(1 + math.cos(math.pi*(done-settings.warm_up)/(1-settings.warm_up)))
 
-# %% ../nbs/03_training.ipynb #11695e28
+# %% ../nbs/03_training.ipynb #5d9f9386
 def joint_batches(
     sizes:dict,           # {task: (n_sentences,) tokens per sentence}
     batch_size:int,       # most sentences in a batch
@@ -172,7 +172,7 @@ def joint_batches(
     queues = {task: itertools.cycle(batches[task]) for task in tasks}
     return [(str(task), next(queues[task])) for task in turns[order]()]
 
-# %% ../nbs/03_training.ipynb #8b9570e7
+# %% ../nbs/03_training.ipynb #a573e849
 def make_optimiser(
     model,
     settings:Settings,
@@ -189,7 +189,7 @@ def plain_step(
     "Move every parameter that has a gradient."
     optimiser.step()
 
-# %% ../nbs/03_training.ipynb #ef41511e
+# %% ../nbs/03_training.ipynb #0835d253
 def train_on(
     model, data, optimiser,
     settings:Settings,
@@ -214,7 +214,7 @@ def train_on(
         losses.setdefault(task, []).append(loss.detach())
     return {task: torch.stack(values).mean().item() for task, values in losses.items()}
 
-# %% ../nbs/03_training.ipynb #8702973a
+# %% ../nbs/03_training.ipynb #af7b81b6
 def save_state(
     path, model, optimiser,
     best:dict,    # {name: tensor}, the best weights so far
@@ -242,7 +242,7 @@ def load_state(path, model, optimiser):
     optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})
     return groups["best"], history
 
-# %% ../nbs/03_training.ipynb #fc89f35e
+# %% ../nbs/03_training.ipynb #ab196700
 def run_epoch(model, data, optimiser, settings, tasks, masks, seed, epoch, step, progress):
     "One epoch of `fit`: train, look at dev, return the record."
     from tqdm.auto import tqdm
@@ -259,7 +259,7 @@ def run_epoch(model, data, optimiser, settings, tasks, masks, seed, epoch, step,
     return dict(epoch=epoch+1, loss=losses, dev=dev, mean_dev=float(np.mean(list(dev.values()))), tokens=tokens,
                 evaluated_tokens=evaluated, seconds=seconds)
 
-# %% ../nbs/03_training.ipynb #31844988
+# %% ../nbs/03_training.ipynb #b7939461
 def fit(
     model,                # a network; holds the best weights afterwards
     data,                 # a Dataset
@@ -287,16 +287,19 @@ def fit(
 
 def best_epoch(history): return max(history, key=lambda record: record["mean_dev"])
 
-# %% ../nbs/03_training.ipynb #e24c17ed
+# %% ../nbs/03_training.ipynb #23111453
 def draw_history(
     history:list, # records of `fit`
     ax=None,      # matplotlib Axes; a new one if None
+    tasks=(),     # all tasks of the picture, for their colours
 ):                # the Axes
-    "Dev score of every task over the epochs, the best epoch marked."
+    "Dev score of every task over the epochs; the epoch that is kept has a ring."
     import matplotlib.pyplot as plt
     if ax is None: _, ax = plt.subplots(figsize=(5, 2.6), layout="constrained")
-    tasks, epochs = list(history[0]["dev"]), [h["epoch"] for h in history]
-    for task in tasks: ax.plot(epochs, [h["dev"][task] for h in history], color=task_colour(task, tasks), marker="o", ms=4, label=task)
-    ax.axvline(best_epoch(history)["epoch"], color="grey", lw=1, ls=":")
-    ax.set(xlabel="epoch (dotted: the one kept)", ylabel="dev score (%)"); ax.legend()
+    epochs, kept, shown = [h["epoch"] for h in history], best_epoch(history), ax.get_legend_handles_labels()[1]
+    for task in history[0]["dev"]:
+        colour = task_colour(task, tasks or list(history[0]["dev"]))
+        ax.plot(epochs, [h["dev"][task] for h in history], color=colour, marker=".", label=None if task in shown else task)
+        ax.plot(kept["epoch"], kept["dev"][task], "o", ms=10, mfc="none", color=colour)
+    ax.set(xlabel="epoch (ring: the one kept)", ylabel="dev score (%)"); ax.legend()
     return ax

@@ -1,0 +1,70 @@
+"The main job from the command line: in parallel, on the built-in and on a real corpus, repeatable, to be used afterwards."
+import json, os, subprocess, sys
+from pathlib import Path
+
+import pytest
+from sparse_sharing_nb.cli import main
+
+DATA = os.environ.get("SPARSE_SHARING_DATA")
+needs_conll2003 = pytest.mark.skipif(not DATA or not (Path(DATA)/"conll2003").is_dir(), reason="no conll2003/ in the folder SPARSE_SHARING_DATA")
+FIELDS = """id config corpus tasks method seed dev test params tokens seconds tokens_per_second epoch_equivalents versions commit""".split()
+
+
+def study(out, *arguments):
+    "Run a study; its records by what was trained."
+    assert main(["study", *arguments, "--out", str(out)]) is None
+    records = [json.loads(path.read_text()) for path in out.glob("runs/*/record.json")]
+    return {"+".join(r["tasks"]): r for r in records}
+
+
+@pytest.fixture(scope="module")
+def newswire(tmp_path_factory):
+    "Single tasks on the built-in corpus, at the size and width of the demo."
+    out = tmp_path_factory.mktemp("newswire")
+    return out, study(out, "--hidden", "100")
+
+
+def test_newswire_is_neither_trivial_nor_hopeless(newswire):
+    dev = {task: record["dev"][task] for task, record in newswire[1].items()}
+    assert 80 < dev["ner"] < 96 and 85 < dev["chunk"] < 98 and 88 < dev["pos"] < 99, dev
+
+
+def test_what_a_study_leaves(newswire):
+    out, records = newswire
+    for record in records.values(): assert set(FIELDS) <= set(record)
+    table = json.loads((out/"table.json").read_text())
+    assert table[0]["dev"]["ner"]["values"] == [records["ner"]["dev"]["ner"]]
+    assert "| single |" in (out/"table.md").read_text()
+    assert sorted(p.name for p in out.glob("figures/*.png")) == ["epochs.png", "scores.png"]
+    assert not [p for p in out.rglob("*") if p.name.startswith(".") or p.name == "state.safetensors"]    # nothing half-done
+
+
+def test_tagging_from_standard_input(newswire):
+    out, records = newswire
+    command = [Path(sys.executable).with_name("sparse-sharing"), "tag", "--model", out/"runs"/records["pos"]["id"]]
+    done = subprocess.run(command, input="The minister resigned on Monday.\nShe left.\n", capture_output=True, text=True, check=True)
+    rows = [line.split("\t") for line in done.stdout.splitlines()]
+    assert [len(row) for row in rows] == [2]*6 + [1] + [2]*3 + [1]
+    assert ["The", "DT"] in rows and [".", "."] in rows
+
+
+def test_same_seed_same_bits_in_another_process(tmp_path):
+    arguments = ["--tasks", "pos,ner", "--train-sentences", "200", "--epochs", "2", "--hidden", "16"]
+    first, second = study(tmp_path/"a", *arguments, "--workers", "1"), study(tmp_path/"b", *arguments, "--workers", "2")
+    for name in first:
+        weights = [(tmp_path/place/"runs"/first[name]["id"]/"model.safetensors").read_bytes() for place in "ab"]
+        assert weights[0] == weights[1]
+        assert first[name]["dev"] == second[name]["dev"] and first[name]["test"] == second[name]["test"]
+
+
+@needs_conll2003
+def test_conll2003(tmp_path):
+    "Real text: names are learned from 2,000 sentences in three epochs, with the real vectors."
+    record = study(tmp_path, "--corpus", "conll2003", "--data", DATA, "--tasks", "ner", "--vectors", "glove", "--train-sentences", "2000", "--epochs", "3")["ner"]
+    assert record["dev"]["ner"] > 70 and record["test"]["ner"] > 65
+    assert record["params"] == 453_930 and record["peak_memory_mb"] < 1200
+
+
+def test_help_does_not_wait_for_torch():
+    code = "import sys; from sparse_sharing_nb.cli import make_parser; make_parser(); sys.exit('torch' in sys.modules or 'numpy' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
