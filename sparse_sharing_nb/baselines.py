@@ -5,34 +5,38 @@
 # %% auto #0
 __all__ = ['train_single', 'train_subnet', 'train_hard']
 
-# %% ../nbs/08_baselines.ipynb #0098f7b2
-from .joint import train_jointly
+# %% ../nbs/08_baselines.ipynb #6b83ccf4
 from .training import fit
 
-# %% ../nbs/08_baselines.ipynb #198bb5d6
+# %% ../nbs/08_baselines.ipynb #589b05ff
 def train_single(
-    model, data,
+    model,       # a network; holds the best weights afterwards
+    data,        # a Dataset
     task:str,    # the only task
     settings,    # Settings
-    **how,       # further arguments of `fit`
-)->list:         # a record per epoch
+    **how,       # further arguments of `fit`: seed, path, on_epoch, progress
+)->list:         # a record per epoch, see `fit`
     "One task alone, in a network of its own."
     return fit(model, data, settings, [task], **how)
 
+# %% ../nbs/08_baselines.ipynb #75324112
 def train_subnet(
-    model, data,
+    model,       # a network; holds the best weights afterwards
+    data,        # a Dataset
     task:str,    # the only task
-    mask:dict,   # its selected keep-mask
+    mask:dict,   # {parameter name: bool tensor, True = kept}: its selected keep-mask
     settings,    # Settings
-    **how,       # further arguments of `fit`
-)->list:         # a record per epoch
+    **how,       # further arguments of `fit`: seed, path, on_epoch, progress
+)->list:         # a record per epoch, see `fit`
     "One task alone, in its selected subnet."
     return fit(model, data, settings, [task], {task: mask}, **how)
 
+# %% ../nbs/08_baselines.ipynb #c18e84a7
 def train_hard(
-    model, data,
+    model,       # a network; holds the best weights afterwards
+    data,        # a Dataset, of which every task is trained
     settings,    # Settings
-    **how,       # further arguments of `fit`
-)->list:         # a record per epoch
+    **how,       # further arguments of `fit`: seed, path, on_epoch, progress
+)->list:         # a record per epoch, see `fit`
     "Hard sharing: every task reads every weight; only the heads are private."
     return fit(model, data, settings, **how)

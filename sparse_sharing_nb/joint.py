@@ -5,36 +5,37 @@
 # %% auto #0
 __all__ = ['isolated_step', 'train_jointly']
 
-# %% ../nbs/07_joint.ipynb #d0923479
+# %% ../nbs/07_joint.ipynb #621663d0
 import torch
 from .pruning import check_mask
 from .training import PRESETS, fit
 
-# %% ../nbs/07_joint.ipynb #d6e17a8d
+# %% ../nbs/07_joint.ipynb #222b5e7c
 def isolated_step(
-    optimiser,
-    model,
-    mask=None, # {parameter name: bool tensor} of the batch's task; an ordinary step if None
+    optimiser, # a torch optimiser over the model's parameters, without weight decay; its state is changed
+    model,     # a network after `backward`; its weights are changed
+    mask=None, # {parameter name: bool tensor, True = kept} of the batch's task; an ordinary step if None
 ):
-    "Step, but leave every prunable weight outside the mask, and its optimiser state, bit for bit as it was."
+    "Step, but leave every prunable weight outside the mask, and its optimiser state, bit for bit as it was. For `fit(step=…)`."
     held = []
     for name, kept in (mask or {}).items():
         p = model.get_parameter(name)
-        tensors = [p.data, *(t for t in optimiser.state[p].values() if t.shape == p.shape)]
-        held += [(t, t.clone(), kept) for t in tensors]
+        outside = kept.view(torch.uint8).int() - 1    # 32 zero bits where the weight is kept, 32 ones where it is not
+        tensors = [t.view(torch.int32) for t in (p.data, *optimiser.state[p].values()) if t.shape == p.shape]
+        held += [(t, t.clone(), outside) for t in tensors]
     optimiser.step()
-    for now, before, kept in held: torch.where(kept, now, before, out=now)
+    for now, before, outside in held: now ^= (now ^ before) & outside
 
-# %% ../nbs/07_joint.ipynb #00d1ab77
+# %% ../nbs/07_joint.ipynb #a1f57ea0
 def train_jointly(
     model,      # a network; holds the best weights afterwards
     data,       # a Dataset
-    masks:dict, # {task: keep-mask}: the subnet of every task to train
+    masks:dict, # {task: {parameter name: bool tensor, True = kept}}: the subnet of every task to train
     settings=PRESETS["fast"], # Settings
     w0=None,    # {name: tensor} to start from; as the model is if None
     **how,      # further arguments of `fit`: seed, path, on_epoch, progress
-)->list:        # a record per epoch
-    "Train several subnets of one network, each batch through its own task's (paper, algorithm 2), isolated from each other."
+)->list:        # a record per epoch, see `fit`
+    "Train the subnets of one network, isolated from each other (paper, algorithm 2). Raises InputError if a mask does not fit."
     for mask in masks.values(): check_mask(model, mask)
     if w0 is not None: model.load_state_dict(w0)
     return fit(model, data, settings, list(masks), masks, step=isolated_step, **how)

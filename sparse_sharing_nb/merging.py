@@ -6,122 +6,145 @@
 __all__ = ['intersect', 'union', 'overlap_ratio', 'chance_overlap', 'corrected_overlap', 'overlaps', 'n_merged_parameters',
            'draw_overlap', 'by_gate', 'draw_overlap_by_part', 'owner_colours', 'draw_owners']
 
-# %% ../nbs/06_merging.ipynb #5be4243b
-import itertools
+# %% ../nbs/06_merging.ipynb #e4556927
+import itertools, math
 import torch
 from .corpora import task_colour
 from .pruning import n_kept
 
-# %% ../nbs/06_merging.ipynb #24a8400d
-def intersect(masks): # list of masks -> the mask of what all of them keep
-    "What all masks keep."
+# %% ../nbs/06_merging.ipynb #5077fc82
+def intersect(
+    masks:list, # of one or more tasks, each {parameter name: bool tensor}, True = kept
+)->dict:        # {parameter name: bool tensor}, a new mask
+    "What all masks keep. Raises KeyError if a mask lacks a tensor of the first."
     return {n: torch.stack([m[n] for m in masks]).all(0) for n in masks[0]}
 
-def union(masks): # list of masks -> the mask of what any of them keeps
-    "What at least one mask keeps: the merged network."
+def union(
+    masks:list, # of one or more tasks, each {parameter name: bool tensor}, True = kept
+)->dict:        # {parameter name: bool tensor}, a new mask
+    "What at least one mask keeps: the merged network. Raises KeyError if a mask lacks a tensor of the first."
     return {n: torch.stack([m[n] for m in masks]).any(0) for n in masks[0]}
 
 def overlap_ratio(
-    masks:list, # of two or more tasks
+    masks:list, # of two or more tasks, each {parameter name: bool tensor}; at least one keeps something
 )->float:       # 0 (nothing in common) to 1 (equal)
-    "Weights kept by all over weights kept by any (paper, section on mask overlap)."
+    "Weights kept by all over weights kept by any (paper, section on mask overlap). Raises ZeroDivisionError if nobody keeps any."
     return n_kept(intersect(masks))/n_kept(union(masks))
 
-# %% ../nbs/06_merging.ipynb #c5b1b98d
+# %% ../nbs/06_merging.ipynb #48425ce6
 def chance_overlap(
-    masks:list, # of two or more tasks
-)->float:       # the overlap ratio of random masks with the same density in every tensor
-    "OR₀: what chance gives at these densities, tensor by tensor."
+    masks:list, # of two or more tasks, each {parameter name: bool tensor}; at least one keeps something
+)->float:       # 0 to 1: the overlap ratio of random masks with the same density in every tensor
+    "OR₀: what chance gives at these densities, tensor by tensor. Raises ZeroDivisionError if nobody keeps any weight."
     shared = touched = 0.
     for name, mask in masks[0].items():
-        kept = torch.stack([m[name].float().mean(dtype=torch.float64) for m in masks])
+        kept = torch.stack([m[name].float().mean(dtype=torch.float64) for m in masks])    # (n_tasks,) densities
         shared += mask.numel()*kept.prod().item()
         touched += mask.numel()*(1 - (1-kept).prod().item())
     return shared/touched
 
+# %% ../nbs/06_merging.ipynb #8c96d932
 def corrected_overlap(
-    masks:list, # of two or more tasks
-):              # 0 at chance, 1 for equal masks, below 0 for less than chance; None where chance is already 1
-    "Overlap beyond chance, as a share of what is possible."
+    masks:list, # of two or more tasks, each {parameter name: bool tensor}; at least one keeps something
+):              # float, 0 at chance, 1 for equal masks, below 0 for less than chance; None where chance is already 1
+    "Overlap beyond chance, as a share of what is possible. Raises ZeroDivisionError if nobody keeps any weight."
     chance = chance_overlap(masks)
     return None if chance == 1 else (overlap_ratio(masks) - chance)/(1 - chance)
 
-# %% ../nbs/06_merging.ipynb #52168b75
+# %% ../nbs/06_merging.ipynb #227c442c
 def overlaps(
-    masks:dict, # {task: mask}
-)->dict:        # {'all' and every pair 'a+b': {'ratio', 'chance', 'corrected'}}
-    "Overlap of all tasks together and of every pair."
+    masks:dict, # {task: mask} of two or more tasks
+)->dict:        # {'s+t' for every pair, then 'all': {'ratio', 'chance', 'corrected'}}, see the functions above
+    "Overlap of every pair of tasks and of all together."
     groups = {"+".join(pair): pair for pair in itertools.combinations(masks, 2)} | {"all": tuple(masks)}
-    describe = lambda chosen: dict(ratio=overlap_ratio(chosen), chance=chance_overlap(chosen), corrected=corrected_overlap(chosen))
-    return {name: describe([masks[t] for t in group]) for name, group in groups.items()}
+    chosen = {name: [masks[t] for t in group] for name, group in groups.items()}
+    return {name: dict(ratio=overlap_ratio(m), chance=chance_overlap(m), corrected=corrected_overlap(m))
+            for name, m in chosen.items()}
 
-# %% ../nbs/06_merging.ipynb #ca0f9bd8
+# %% ../nbs/06_merging.ipynb #bbb4e76f
 def n_merged_parameters(
     model,      # the network the masks belong to
-    masks:dict, # {task: mask}
-)->int:         # core parameters: kept by at least one task, and the biases
+    masks:dict, # {task: mask} of one or more tasks
+)->int:         # core parameters (see `n_core_parameters`): kept by at least one task, and the biases
     "Core parameters of the merged network."
-    biases = sum(p.numel() for n, p in model.named_parameters() if "bias" in n and n.startswith(("layers.", "char_cnn.conv.")))
+    core = ("layers.", "reader.char_cnn.conv.")
+    biases = sum(p.numel() for n, p in model.named_parameters() if "bias" in n and n.startswith(core))
     return n_kept(union(list(masks.values()))) + biases
 
-# %% ../nbs/06_merging.ipynb #e6ae29c6
+# %% ../nbs/06_merging.ipynb #f108830f
 def draw_overlap(
-    masks:dict, # {task: mask}
+    masks:dict, # {task: mask} of two or more tasks
     ax=None,    # matplotlib Axes; a new one if None
 ):              # the Axes
     "Overlap ratio of every pair, with what chance would give below it."
     import matplotlib.pyplot as plt, seaborn
-    if ax is None: ax = plt.subplots(figsize=(1.5+.9*len(masks), 1+.8*len(masks)), layout="constrained")[1]
-    ratio = [[overlap_ratio([masks[s], masks[t]]) for t in masks] for s in masks]
-    text = [["1" if s == t else f"{overlap_ratio([masks[s], masks[t]]):.2f}\nchance {chance_overlap([masks[s], masks[t]]):.2f}" for t in masks] for s in masks]
-    seaborn.heatmap(ratio, vmin=0, vmax=1, annot=text, fmt="", cmap="Greys", linewidths=1, xticklabels=masks, yticklabels=masks, ax=ax, cbar_kws=dict(label="overlap ratio"))
+    if ax is None: ax = plt.subplots(figsize=(1.7+.9*len(masks), 1+.8*len(masks)), layout="constrained")[1]
+    pairs = [[[masks[s], masks[t]] for t in masks] for s in masks]
+    ratio = [[overlap_ratio(pair) for pair in row] for row in pairs]
+    text = [["1" if i == j else f"{ratio[i][j]:.2f}\nchance {chance_overlap(pair):.2f}" for j, pair in enumerate(row)]
+            for i, row in enumerate(pairs)]
+    seaborn.heatmap(ratio, vmin=0, vmax=1, annot=text, fmt="", cmap="Greys", linewidths=1, xticklabels=masks, yticklabels=masks,
+                    ax=ax, cbar_kws=dict(label="overlap ratio"))
+    ax.tick_params(length=0, rotation=0)
     return ax
 
-# %% ../nbs/06_merging.ipynb #33d9e7fa
+# %% ../nbs/06_merging.ipynb #7e5cf06a
 def by_gate(
     mask:dict, # {parameter name: bool tensor}
-)->dict:       # the same weights, each LSTM matrix cut into its four gates
-    "Cut the LSTM matrices of a mask into input, forget, cell and output gate."
+)->dict:       # {part: bool tensor}: the same weights, each LSTM matrix (4·hidden, inputs) cut into four of (hidden, inputs)
+    "Cut the LSTM matrices of a mask into input (i), forget (f), cell (g) and output (o) gate."
     gates = {f"{n} {gate}": rows for n, m in mask.items() if n.startswith("layers.") for gate, rows in zip("ifgo", m.chunk(4))}
     return {n: m for n, m in mask.items() if not n.startswith("layers.")} | gates
 
+# %% ../nbs/06_merging.ipynb #1bbc1531
 def draw_overlap_by_part(
-    masks:dict,   # {task: mask}, cut with `by_gate` or not
+    masks:dict,   # {task: mask} of two or more tasks, cut with `by_gate` or not
     ax=None,      # matplotlib Axes; a new one if None
 ):                # the Axes
-    "Overlap ratio of all tasks in every tensor, and what chance would give there."
+    "Overlap ratio of all tasks in every tensor of which each task keeps something, and what chance would give there."
     import matplotlib.pyplot as plt
     names = [n for n in next(iter(masks.values())) if all(m[n].any() for m in masks.values())]
-    if ax is None: ax = plt.subplots(figsize=(6, .8+.22*len(names)), layout="constrained")[1]
+    if ax is None: ax = plt.subplots(figsize=(6.2, .9+.2*len(names)), layout="constrained")[1]
     parts = [[{n: m[n]} for m in masks.values()] for n in names]
-    ax.barh(names, [overlap_ratio(p) for p in parts], color="#444", label="overlap of all tasks")
-    ax.plot([chance_overlap(p) for p in parts], names, "|", color="#D55E00", ms=12, mew=3, label="by chance")
-    ax.set(xlabel="overlap ratio"); ax.invert_yaxis(); ax.legend(fontsize=8)
+    ax.barh(names, [overlap_ratio(p) for p in parts], color="#444444", label="overlap of all tasks")
+    ax.plot([chance_overlap(p) for p in parts], names, "|", color="#D55E00", ms=11, mew=3, label="by chance")
+    ax.set(xlabel="overlap ratio", xlim=(0, None)); ax.margins(y=.02); ax.invert_yaxis(); ax.tick_params(axis="y", length=0)
+    ax.spines[["top", "right"]].set_visible(False)
+    ax.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=2, frameon=False)
     return ax
 
-# %% ../nbs/06_merging.ipynb #5c480288
+# %% ../nbs/06_merging.ipynb #c1d4fef5
 def owner_colours(
-    tasks:list, # names
-)->dict:        # {tuple of True/False per task: RGB}
-    "One colour per set of owners: a task's own, a mixture for some, dark for all, light for none."
+    tasks:list, # names of one or more tasks
+)->dict:        # {tuple of True/False per task: tuple of RGB (0 to 1), to be drawn side by side}
+    "The colours of every set of owners: each owner's own, side by side; dark grey for all of several tasks, light for nobody."
     from matplotlib.colors import to_rgb
     colours = {}
     for owners in itertools.product((False, True), repeat=len(tasks)):
-        own = torch.tensor([to_rgb(task_colour(t, tasks)) for t, o in zip(tasks, owners) if o])
-        colours[owners] = (.9, .9, .9) if not any(owners) else (.25, .25, .25) if all(owners) and len(tasks) > 1 else tuple(own.mean(0).tolist())
+        own = tuple(to_rgb(task_colour(t, tasks)) for t, owns in zip(tasks, owners) if owns)
+        colours[owners] = (to_rgb("#444444"),) if all(owners) and len(tasks) > 1 else own or (to_rgb("#E6E6E6"),)
     return colours
 
+# %% ../nbs/06_merging.ipynb #2ca64ff0
 def draw_owners(
-    masks:dict, # {task: bool matrix of one shape}
+    masks:dict, # {task: bool tensor (rows, columns)}, all of one shape
     ax=None,    # matplotlib Axes; a new one if None
 ):              # the Axes
-    "A weight matrix, each weight coloured by the set of tasks that own it."
+    "A weight matrix, each weight a square in the colours of the tasks that own it."
     import matplotlib.pyplot as plt
-    if ax is None: ax = plt.subplots(figsize=(8, 3.4), layout="constrained")[1]
+    from matplotlib.legend_handler import HandlerTuple
+    rows, columns = next(iter(masks.values())).shape
+    if ax is None: ax = plt.subplots(figsize=(8, 6*rows/columns + .8), layout="constrained")[1]
     colours = owner_colours(list(masks))
-    number = sum(m.long() << i for i, m in enumerate(reversed(masks.values())))    # the owners as a binary number, as `product` counts
-    ax.imshow(torch.tensor(list(colours.values()))[number].numpy(), aspect="auto", interpolation="nearest")
-    for owners, colour in colours.items():
-        ax.plot([], [], "s", color=colour, label="+".join(t for t, o in zip(masks, owners) if o) or "nobody")
-    ax.legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False); ax.set(xlabel="from", ylabel="to")
+    wide = math.lcm(*range(1, len(masks)+1))       # pixels of a weight from left to right: any number of owners divides them
+    squares = torch.tensor([[c for c in cs for _ in range(wide//len(cs))] for cs in colours.values()])    # (sets, wide, 3)
+    number = sum(m.long() << i for i, m in enumerate(reversed(masks.values())))    # owners, read as a binary number
+    ax.imshow(squares[number].reshape(rows, -1, 3).numpy(), extent=(0, columns, rows, 0), interpolation="nearest")
+    ax.hlines(range(rows+1), 0, columns, color="white", lw=2); ax.vlines(range(columns+1), 0, rows, color="white", lw=2)
+    key = sorted(reversed(colours), key=sum)    # nobody, one owner, two, …
+    patches = [tuple(plt.Rectangle((0, 0), 1, 1, fc=c) for c in colours[owners]) for owners in key]
+    labels = ["+".join(t for t, owns in zip(masks, owners) if owns) or "nobody" for owners in key]
+    ax.legend(patches, labels, handler_map={tuple: HandlerTuple(None, pad=0)}, loc="upper left", bbox_to_anchor=(1, 1),
+              frameon=False)
+    ax.spines[:].set_visible(False); ax.set(xlabel=f"from ({columns} units)", ylabel=f"to ({rows} units)", xticks=[], yticks=[])
     return ax

@@ -4,12 +4,11 @@
 
 # %% auto #0
 __all__ = ['METHODS', 'Config', 'load_data', 'choose', 'check_plan', 'plan', 'provenance', 'save_model', 'load_model', 'whole',
-           'read_record', 'run', 'carry_out', 'train', 'make_record', 'describe_model', 'counting_bar', 'run_and_count',
-           'finished', 'run_all', 'headline', 'check_writable', 'read_records', 'arms', 'summary', 'make_table',
-           'table_text', 'draw_scores', 'draw_overlaps', 'study_figures', 'write_results', 'tokenize', 'tag']
+           'read_record', 'run', 'carry_out', 'choose_masks', 'train', 'make_record', 'describe_model', 'counting_bar',
+           'run_and_count', 'run_all', 'headline', 'check_writable', 'tokenize', 'tag']
 
-# %% ../nbs/09_study.ipynb #9de602eb
-import hashlib, itertools, json, os, platform, re, resource, subprocess, sys, tempfile, threading
+# %% ../nbs/09_study.ipynb #50b6d9d0
+import hashlib, itertools, json, os, platform, re, resource, signal, subprocess, sys, tempfile, threading
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
@@ -17,15 +16,16 @@ from importlib.metadata import version
 from pathlib import Path
 import numpy as np, torch
 from .baselines import train_hard, train_single, train_subnet
-from .corpora import Batch, InputError, Vocab, atomic_path, build_lexicon, build_vocab, encode, load_tasks, load_vectors, task_colour, to_spans, to_tags
+from .corpora import InputError, atomic_path, load_tasks, to_spans, to_tags
+from .encoding import Batch, Vocab, build_lexicon, build_vocab, encode, load_vectors
 from .joint import train_jointly
 from .merging import n_merged_parameters, overlaps
 from .network import build_network, n_core_parameters
 from .pruning import density, kept_after, load_round, search
-from .selection import draw_rounds, select
-from .training import PRESETS, best_epoch, draw_history, extract, predict, reported_score, sentence_counts
+from .selection import select
+from .training import PRESETS, best_epoch, extract, predict, reported_score, sentence_counts
 
-# %% ../nbs/09_study.ipynb #2b7827b1
+# %% ../nbs/09_study.ipynb #b837ee45
 @dataclass(frozen=True)
 class Config:
     "All that decides the outcome of a run."
@@ -41,31 +41,30 @@ class Config:
     epochs:int=10
     lr:float=None                   # highest learning rate; the preset's if None
     batch_size:int=None             # sentences; the preset's if None
-    word_dim:int=50                 # without vectors
-    hidden:int=200                  # LSTM units per direction
-    n_layers:int=1
+    hidden:int=200; n_layers:int=1  # LSTM units per direction; LSTM layers
     device:str="cpu"                # 'cpu' or 'cuda'
-    rounds:int=0                    # of pruning, in a search
-    final_density:float=1.          # share of weights kept after the last of them
+    rounds:int=0; final_density:float=1. # of pruning, in a search; share of weights kept after the last of them
     tolerance:float=0.              # of the selection, see `select`
     needs:tuple=()                  # ids of the runs this one starts from: warm-up, searches
 
     @property
-    def id(self):
-        "Twelve characters that stand for this configuration."
-        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:12]
+    def id(self): return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:12]
 
-# %% ../nbs/09_study.ipynb #90c78c85
+# %% ../nbs/09_study.ipynb #7e57dc4d
 @lru_cache(maxsize=1)
 def load_data(corpus, tasks, train_sentences, vectors, data=None):
     "(Dataset, vectors, digest of the text) for the fields of a configuration; `data` is the folder of known corpora."
     loaded = load_tasks(corpus, tasks, data, train_sentences)
     words = {w.lower() for task in loaded.values() for sentences in task.sentences.values() for s in sentences for w in s}
     known = load_vectors(vectors, words)
-    text = json.dumps([[t.name, t.sentences, t.tags] for t in loaded.values()])
-    return encode(loaded, build_vocab(loaded, known)), known, hashlib.sha256(text.encode()).hexdigest()[:12]
+    digest = hashlib.sha256()
+    for task in loaded.values():
+        for split in task.tags: digest.update(json.dumps([task.name, split, task.sentences[split], task.tags[split]]).encode())
+    return encode(loaded, build_vocab(loaded, known)), known, digest.hexdigest()[:12]
 
-METHODS = {"single": (True, False), "subnet": (True, True), "hard": (False, False), "sparse": (False, True)}    # (a run per task?, needs searches?)
+# %% ../nbs/09_study.ipynb #bf66e7bb
+METHODS = {            # (a run per task?, needs mask searches?)
+    "single": (True, False), "subnet": (True, True), "hard": (False, False), "sparse": (False, True)}
 
 def choose(
     argument:str, # its name, as the user knows it
@@ -80,37 +79,38 @@ def check_plan(methods, base, rounds, final_density, warmup_epochs):
     choose("--preset", base.preset, PRESETS)
     for method in methods: choose("--methods", method, METHODS)
     kept_after(1, final_density, rounds)
-    if not warmup_epochs < base.epochs: raise InputError(f"--warmup-epochs {warmup_epochs}: must be less than the {base.epochs} epochs of joint training they are part of")
-    if base.device == "cuda" and not torch.cuda.is_available(): raise InputError("--device cuda: PyTorch sees no GPU here; leave it out, or install a GPU build of PyTorch")
+    if not 0 <= warmup_epochs < base.epochs:
+        raise InputError(f"--warmup-epochs {warmup_epochs}: must be from 0 to {base.epochs-1}, they are part of the joint epochs")
+    if base.device == "cuda" and not torch.cuda.is_available():
+        raise InputError("--device cuda: PyTorch sees no GPU here; leave it out, or install a GPU build of PyTorch")
 
+# %% ../nbs/09_study.ipynb #b784e2cb
 def plan(
     methods=("single",),     # keys of `METHODS`
     seeds=(0,),
     data=None,               # folder of known corpora
-    rounds:int=6,            # of pruning, in a mask search
-    final_density:float=.1,  # share of weights kept after the last of them
-    epochs_per_round:int=2,
-    warmup_epochs:int=0,     # of hard sharing before the search; they count as joint epochs
-    tolerance:float=0.,      # of the selection
+    rounds:int=6, final_density:float=.1, epochs_per_round:int=2, # of a mask search, see `search`
+    warmup_epochs:int=0, tolerance:float=0., # hard sharing first, as part of the joint epochs; of the selection
     **settings,              # further fields of `Config`, the same for all runs
-)->list:                     # configurations, seed by seed, so that a study cut short is still paired; what is needed stands before what needs it
-    "The runs of a study."
+)->list:                     # configurations, what is needed before what needs it
+    "The runs of a study, seed by seed, so that a study cut short is still paired. Raises InputError for what cannot be done."
     base = Config(**settings)
     check_plan(methods, base, rounds, final_density, warmup_epochs)
     base = replace(base, digest=load_data(base.corpus, base.tasks, base.train_sentences, base.vectors, data)[2])
-    configs = []
+    configs, ids = [], lambda configs: tuple(c.id for c in configs)
+    later = dict(epochs=base.epochs-warmup_epochs, tolerance=tolerance)    # after a search, and after a warm-up
     for base in [replace(base, seed=seed) for seed in seeds]:
         warm = [replace(base, method="warmup", trained=base.tasks, epochs=warmup_epochs)] if warmup_epochs else []
-        search = replace(base, method="search", epochs=epochs_per_round, rounds=rounds, final_density=final_density, needs=tuple(c.id for c in warm))
+        search = replace(base, method="search", epochs=epochs_per_round, rounds=rounds, final_density=final_density, needs=ids(warm))
         for method in methods:
             per_task, searched = METHODS[method]
+            model = replace(base, method=method, **later if searched else {})
             for trained in [(t,) for t in base.tasks] if per_task else [base.tasks]:
                 before = [*warm, *(replace(search, trained=(t,)) for t in trained)] if searched else []
-                later = dict(epochs=base.epochs-warmup_epochs, tolerance=tolerance) if searched else {}
-                configs += [*before, replace(base, method=method, trained=trained, needs=tuple(c.id for c in before), **later)]
+                configs += [*before, replace(model, trained=trained, needs=ids(before))]
     return list(dict.fromkeys(configs))
 
-# %% ../nbs/09_study.ipynb #b1faf188
+# %% ../nbs/09_study.ipynb #db094ffd
 def provenance():
     "Versions and, in a checkout of this project, the commit (with a + if files were changed)."
     import sparse_sharing_nb
@@ -120,7 +120,7 @@ def provenance():
     packages = {name: version(name) for name in ("sparse_sharing_nb", "torch", "numpy", "seqeval")}
     return dict(versions={"python": platform.python_version(), **packages}, commit=commit)
 
-# %% ../nbs/09_study.ipynb #1182471e
+# %% ../nbs/09_study.ipynb #8da83df2
 def save_model(
     folder,      # the run's folder
     model, data,
@@ -131,8 +131,10 @@ def save_model(
     from safetensors.torch import save_file
     about = dict(vocab=asdict(data.vocab), schemes=data.schemes, config=asdict(config))
     kept = {f"mask/{task}/{name}": m for task, mask in (masks or {}).items() for name, m in mask.items()}
-    with atomic_path(Path(folder)/"model.safetensors") as part: save_file(model.state_dict() | kept, part, {"about": json.dumps(about)})
+    with atomic_path(Path(folder)/"model.safetensors") as part:
+        save_file(model.state_dict() | kept, part, {"about": json.dumps(about)})
 
+# %% ../nbs/09_study.ipynb #3da02706
 def load_model(
     folder, # the folder of a finished run
 )->tuple:   # (network, {task: keep-mask} or None, Vocab, schemes, configuration as a dictionary)
@@ -145,13 +147,15 @@ def load_model(
             for key in file.keys():
                 kind, *rest = key.split("/")
                 (masks.setdefault(rest[0], {}) if rest else weights)[rest[-1] if rest else key] = file.get_tensor(key)
-    except (OSError, SafetensorError): raise InputError(f"--model {folder}: no whole model.safetensors in it; name the folder of a finished run, DIR/runs/<id>") from None
+    except (OSError, SafetensorError):
+        raise InputError(f"--model {folder}: no whole model.safetensors in it; name a finished run, DIR/runs/<id>") from None
     vocab, config = Vocab(**about["vocab"]), about["config"]
-    network = build_network(vocab, word_dim=weights["embedding.weight"].shape[1], hidden=config["hidden"], n_layers=config["n_layers"])
+    word_dim = weights["reader.embedding.weight"].shape[1]
+    network = build_network(vocab, word_dim=word_dim, hidden=config["hidden"], n_layers=config["n_layers"])
     network.load_state_dict(weights)
     return network.eval(), masks or None, vocab, about["schemes"], config
 
-# %% ../nbs/09_study.ipynb #5f652c55
+# %% ../nbs/09_study.ipynb #fe4541d7
 def whole(path):
     "Is this a complete safetensors file?"
     from safetensors import SafetensorError, safe_open
@@ -169,7 +173,7 @@ def read_record(
     files = [f"round-{r['round']}" for r in record["rounds"]] if "rounds" in record else ["model"]
     return record if all(whole(folder/f"{name}.safetensors") for name in files) else None
 
-# %% ../nbs/09_study.ipynb #ed65100d
+# %% ../nbs/09_study.ipynb #250a41b9
 def run(
     config:Config,
     out,           # folder of the study; the run writes into out/runs/<id>
@@ -177,7 +181,7 @@ def run(
     on_epoch=None, # called after every epoch
     progress=True, # show a bar
 )->dict:           # the record
-    "Do a run, or go on with one that was stopped, or return the record of a finished one. KeyboardInterrupt leaves it to be resumed."
+    "Do a run, go on with one that was stopped, or find it done. After a KeyboardInterrupt the same call goes on."
     from filelock import FileLock
     folder = Path(out)/"runs"/config.id
     folder.mkdir(parents=True, exist_ok=True)
@@ -185,19 +189,22 @@ def run(
     with FileLock(folder/"lock"):
         record = read_record(folder)
         if record is None:
-            record = carry_out(config, Path(out), load_data(config.corpus, config.tasks, config.train_sentences, config.vectors, data), on_epoch, progress)
+            for part in folder.glob(".*"): part.unlink()    # of a file that was being written when the process was killed
+            loaded = load_data(config.corpus, config.tasks, config.train_sentences, config.vectors, data)
+            record = carry_out(config, Path(out), loaded, on_epoch, progress)
             with atomic_path(folder/"record.json") as part: part.write_text(json.dumps(record), encoding="utf-8")
     return json.loads(json.dumps(record))
 
-# %% ../nbs/09_study.ipynb #2a6eaf38
+# %% ../nbs/09_study.ipynb #86530597
 def carry_out(config, out, loaded, on_epoch, progress):
     "Train as the configuration says; the record."
     data, vectors, _ = loaded
     folder, before = out/"runs"/config.id, [read_record(out/"runs"/need) for need in config.needs]
     settings = replace(PRESETS[config.preset], epochs=config.epochs)
     settings = replace(settings, lr=config.lr or settings.lr, batch_size=config.batch_size or settings.batch_size)
-    network = build_network(data.vocab, vectors, config.seed, word_dim=config.word_dim, hidden=config.hidden, n_layers=config.n_layers, dropout=settings.dropout,
-                            input_dropout=settings.input_dropout, variational=settings.variational)
+    sizes = dict(hidden=config.hidden, n_layers=config.n_layers)
+    dropout = {name: getattr(settings, name) for name in ("dropout", "input_dropout", "variational")}
+    network = build_network(data.vocab, vectors, config.seed, **sizes, **dropout)
     for record in before:
         if record["method"] == "warmup": network.load_state_dict(load_model(out/"runs"/record["id"])[0].state_dict())
     network.to(config.device)
@@ -207,15 +214,22 @@ def carry_out(config, out, loaded, on_epoch, progress):
         rounds = search(network, data, *config.trained, settings, w0, folder, config.rounds, config.final_density, **how)
         if len(rounds) <= config.rounds: raise KeyboardInterrupt
         return make_record(config, data, rounds, before) | dict(rounds=rounds)
-    chosen = {record["tasks"][0]: select(record["rounds"], config.tolerance) | {"id": record["id"]} for record in before if "rounds" in record}
-    masks = {task: load_round(out/"runs"/r["id"]/f"round-{r['round']}.safetensors", config.device)[0] for task, r in chosen.items()}
+    chosen, masks = choose_masks(config, before, out)
     history = train(config.method, network, data, config.trained, masks, settings, path=folder/"state.safetensors", **how)
     if len(history) < config.epochs: raise KeyboardInterrupt
     save_model(folder, network, data, config, masks)
     (folder/"state.safetensors").unlink(missing_ok=True)
     return make_record(config, data, history, before) | describe_model(config, network, data, masks, chosen, history)
 
-# %% ../nbs/09_study.ipynb #389a4ea4
+# %% ../nbs/09_study.ipynb #3e018e50
+def choose_masks(config, before, out):
+    "({task: round selected}, {task: keep-mask}) from the searches among the records of what was needed."
+    searches = {record["tasks"][0]: record for record in before if record["method"] == "search"}
+    chosen = {task: select(record["rounds"], config.tolerance)["round"] for task, record in searches.items()}
+    files = {task: out/"runs"/record["id"]/f"round-{chosen[task]}.safetensors" for task, record in searches.items()}
+    return chosen, {task: load_round(file, config.device)[0] for task, file in files.items()}
+
+# %% ../nbs/09_study.ipynb #c1a0b6f4
 def train(method, network, data, trained, masks, settings, **how):
     "The one call that each method is."
     if method == "single": return train_single(network, data, *trained, settings, **how)
@@ -223,31 +237,34 @@ def train(method, network, data, trained, masks, settings, **how):
     if method in ("hard", "warmup"): return train_hard(network, data, settings, **how)
     return train_jointly(network, data, masks, settings, **how)
 
-# %% ../nbs/09_study.ipynb #5acc2492
+# %% ../nbs/09_study.ipynb #f1abfb7b
 def make_record(config, data, stages, before):
     "Who, what, and the cost: `stages` are epochs or rounds, `before` the records of what was needed."
     joint_epoch = sum(len(data.splits[task]["train"].tags) for task in config.tasks)
     tokens, evaluated, seconds = (sum(s[key] for s in stages) for key in ("tokens", "evaluated_tokens", "seconds"))
     own = (tokens + evaluated/3)/joint_epoch
-    return dict(id=config.id, config=asdict(config), corpus=list(config.corpus), tasks=list(config.trained), method=config.method, seed=config.seed,
-                tokens=tokens, seconds=seconds, tokens_per_second=tokens/seconds, own_epoch_equivalents=own,
+    who = dict(id=config.id, config=asdict(config), corpus=config.corpus, tasks=config.trained, method=config.method, seed=config.seed)
+    cost = dict(tokens=tokens, seconds=seconds, tokens_per_second=tokens/seconds, own_epoch_equivalents=own,
                 epoch_equivalents=own + sum(r["own_epoch_equivalents"] for r in before), search_seconds=sum(r["seconds"] for r in before),
-                peak_memory_mb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss/1024, **provenance())
+                peak_memory_mb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss/1024)
+    return who | cost | provenance()
 
-# %% ../nbs/09_study.ipynb #4ed1265a
+# %% ../nbs/09_study.ipynb #f8187783
 def describe_model(config, network, data, masks, chosen, history):
     "Scores in per cent, counts per sentence, size, and what the masks have in common."
     found = {"dev": {}, "test": {}, "counts": {"dev": {}, "test": {}}}
     for split, task in itertools.product(("dev", "test"), config.trained):
         part = data.splits[task].get(split)
-        about = part and (part.tags, predict(network, data, task, split, masks.get(task)), part.starts, data.labels[task], data.schemes[task])
-        found[split][task], found["counts"][split][task] = (reported_score(*about), sentence_counts(*about).tolist()) if part else (None, None)
+        if not part: found[split][task] = None; continue
+        tags = predict(network, data, task, split, masks.get(task))
+        about = part.tags, tags, part.starts, data.labels[task], data.schemes[task]
+        found[split][task], found["counts"][split][task] = reported_score(*about), sentence_counts(*about).tolist()
     params = n_merged_parameters(network, masks) if masks else n_core_parameters(network)
-    masked = dict(density={t: density(m) for t, m in masks.items()}, selected_round={t: r["round"] for t, r in chosen.items()}) if masks else {}
+    masked = dict(density={t: density(m) for t, m in masks.items()}, selected_round=chosen) if masks else {}
     if len(masks) > 1: masked["overlap"] = overlaps(masks)
     return found | masked | dict(params=params, best_epoch=best_epoch(history)["epoch"], history=history)
 
-# %% ../nbs/09_study.ipynb #7415a9c9
+# %% ../nbs/09_study.ipynb #c1a43a1b
 @contextmanager
 def counting_bar(
     path,      # a file to which anybody adds one character per step done
@@ -255,7 +272,7 @@ def counting_bar(
 ):             # a tqdm bar that follows the file's length
     "A progress bar for work done in other processes."
     from tqdm.auto import tqdm
-    path.parent.mkdir(parents=True, exist_ok=True); path.write_text("")
+    path.write_text("")
     watched = sys.stderr.isatty() or "ipykernel" in sys.modules
     bar, over = tqdm(total=total, unit="epoch", leave=False, disable=not watched), threading.Event()
     def follow():
@@ -264,39 +281,41 @@ def counting_bar(
     try: yield bar
     finally: over.set(); watcher.join(); bar.close(); path.unlink(missing_ok=True)
 
-def run_and_count(config, out, data, counter):
-    "A run in a worker process; Ctrl-C is the parent's business."
+def run_and_count(config, out, data, counter, parent):
+    "A run in a worker process; Ctrl-C is the business of the `parent` process, which ends its workers."
+    if os.getpid() != parent and threading.current_thread() is threading.main_thread(): signal.signal(signal.SIGINT, signal.SIG_IGN)
     def count(history):
         with open(counter, "a") as file: file.write(".")
     return run(config, out, data, on_epoch=count, progress=False)
 
-# %% ../nbs/09_study.ipynb #4342131f
-def finished(config, out): return read_record(Path(out)/"runs"/config.id) is not None
-
+# %% ../nbs/09_study.ipynb #ee0cee32
 def run_all(
     configs:list,
     out,           # folder of the study
     data=None,     # folder of known corpora
     workers=None,  # processes; as many as there are cores if None
 )->list:           # the records, in the order of `configs`
-    "Do what is not done yet, in parallel, a run as soon as what it needs is there. Stopped by Ctrl-C, the same call goes on where it was."
+    "Do what is not done yet, in parallel, needed runs first. Stopped by Ctrl-C, the same call goes on where it was."
     from joblib import Parallel, delayed, parallel_config
-    todo = [c for c in configs if not finished(c, out)]
-    counter = Path(out)/f".progress-{os.getpid()}"
+    todo = [c for c in configs if not read_record(Path(out)/"runs"/c.id)]
+    counter = Path(tempfile.gettempdir())/f"sparse-sharing-progress-{os.getpid()}"
     with counting_bar(counter, sum(c.epochs*(c.rounds+1) for c in todo)) as bar:
         while todo:
             ready = [c for c in todo if not {other.id for other in todo} & set(c.needs)]
+            jobs = (delayed(run_and_count)(c, out, data, counter, os.getpid()) for c in ready)
             with parallel_config(n_jobs=min(workers or os.cpu_count(), len(ready))):
-                for record in Parallel(return_as="generator_unordered")(delayed(run_and_count)(c, out, data, counter) for c in ready): bar.write(headline(record))
+                for record in Parallel(return_as="generator_unordered")(jobs): bar.write(headline(record))
             todo = [c for c in todo if c not in ready]
     return [read_record(Path(out)/"runs"/c.id) for c in configs]
 
+# %% ../nbs/09_study.ipynb #72fdb3be
 def headline(record):
     "One line about a finished run."
     dev = record.get("dev") or {record["tasks"][0]: select(record["rounds"])["dev"]}
-    return f"{record['method']} {'+'.join(record['tasks'])} seed {record['seed']}: dev " + ", ".join(f"{t} {v:.1f}" for t, v in dev.items()) + f" in {record['seconds']:.0f} s"
+    scores = ", ".join(f"{task} {value:.1f}" for task, value in dev.items())
+    return f"{record['method']} {'+'.join(record['tasks'])} seed {record['seed']}: dev {scores} in {record['seconds']:.0f} s"
 
-# %% ../nbs/09_study.ipynb #d8cd956f
+# %% ../nbs/09_study.ipynb #db1385b4
 def check_writable(
     out, # folder of a study
 ):
@@ -306,137 +325,7 @@ def check_writable(
         with tempfile.TemporaryFile(dir=out): pass
     except OSError as e: raise InputError(f"--out {out}: cannot be written ({e.strerror}); choose another folder") from None
 
-# %% ../nbs/09_study.ipynb #81dd2040
-def read_records(
-    out, # folder of a study, with runs/ or, as studies are archived, records.jsonl
-)->list: # its finished records, by seed and method
-    "The finished runs of a study. Raises InputError if there are none."
-    out, archive = Path(out), Path(out)/"records.jsonl"
-    records = [record for folder in sorted(out.glob("runs/*")) if (record := read_record(folder))]
-    if not records and archive.exists(): records = [json.loads(line) for line in archive.read_text(encoding="utf-8").splitlines()]
-    if not records: raise InputError(f"{out}: no finished run in it; expected runs/<id>/record.json or records.jsonl")
-    return sorted(records, key=lambda r: (r["seed"], list(METHODS).index(r["method"]) if r["method"] in METHODS else -1, r["tasks"]))
-
-def arms(
-    records:list,
-)->dict:          # {name: {seed: records}}: a method, and what sets it apart if it was run with several settings
-    "Models that differ in nothing but seed and task belong to one row of the table."
-    settings = lambda r: {k: v for k, v in r["config"].items() if k not in ("seed", "trained", "method", "digest", "needs")}
-    found = {}
-    for r in (r for r in records if r["method"] in METHODS):
-        alike = [settings(other) for other in records if other["method"] == r["method"]]
-        varies = [k for k, v in settings(r).items() if any(other.get(k) != v for other in alike)]
-        found.setdefault(" ".join([r["method"], *(f"{k}={settings(r)[k]}" for k in varies)]), {}).setdefault(r["seed"], []).append(r)
-    return found
-
-# %% ../nbs/09_study.ipynb #36c276b1
-def summary(values):
-    "Mean, standard deviation (None for one seed) and the values themselves; None where a value is missing."
-    if None in values: return None
-    return dict(mean=float(np.mean(values)), sd=float(np.std(values, ddof=1)) if len(values) > 1 else None, values=values)
-
-def make_table(
-    records:list,
-)->list:          # rows: name, method, seeds, dev and test per task, density per task, overlap, params, epoch_equivalents, search_seconds, seconds
-    "The table of a study, a row per method; costs are sums over the tasks, what several runs needed is counted once."
-    rows, by_id = [], {r["id"]: r for r in records}
-    for name, by_seed in arms(records).items():
-        runs, tasks = list(by_seed.values()), by_seed[min(by_seed)][0]["config"]["tasks"]
-        needed = [[by_id[i] for i in {i for r in rs for i in r["config"]["needs"]}] for rs in runs]
-        pick = lambda key, t: summary([next((r[key][t] for r in rs if t in r.get(key, ())), None) for rs in runs])
-        total = lambda key, groups: float(np.mean([sum(r[key] for r in rs) for rs in groups]))
-        rows.append(dict(name=name, method=runs[0][0]["method"], seeds=list(by_seed), **{key: {t: pick(key, t) for t in tasks} for key in ("dev", "test", "density")},
-                         overlap=summary([rs[0]["overlap"]["all"]["ratio"] for rs in runs]) if "overlap" in runs[0][0] else None, params=total("params", runs),
-                         epoch_equivalents=total("own_epoch_equivalents", runs) + total("own_epoch_equivalents", needed), search_seconds=total("seconds", needed), seconds=total("seconds", runs)))
-    return rows
-
-# %% ../nbs/09_study.ipynb #8a750c2e
-def table_text(
-    rows:list,       # of `make_table`
-    split:str="dev", # or 'test'
-)->str:              # Markdown
-    "The table as people read it: mean ± standard deviation over seeds; densities and overlap where there are masks."
-    tasks = list(dict.fromkeys(t for row in rows for t in row[split]))
-    cell = lambda s, digits=2: "–" if not s else f"{s['mean']:.{digits}f}" + (f" ± {s['sd']:.{digits}f}" if s["sd"] is not None else "")
-    head = ["method", "seeds", *(f"{t} ({split})" for t in tasks), "densities", "overlap", "core parameters", "epoch-equivalents", "search s", "training s"]
-    densities = lambda row: " ".join(f"{row['density'][t]['mean']:.2f}" if row["density"].get(t) else "–" for t in tasks)
-    lines = [[row["name"], str(len(row["seeds"])), *(cell(row[split].get(t)) for t in tasks), densities(row), cell(row["overlap"]), f"{row['params']:,.0f}",
-              f"{row['epoch_equivalents']:.1f}", f"{row['search_seconds']:,.0f}", f"{row['seconds']:,.0f}"] for row in rows]
-    return "\n".join("| " + " | ".join(cells) + " |" for cells in [head, ["---"]*2 + ["---:"]*(len(head)-2), *lines])
-
-# %% ../nbs/09_study.ipynb #6f8c0bd1
-def draw_scores(
-    rows:list,        # of `make_table`
-    split:str="dev",  # or 'test'
-    axes=None,        # one matplotlib Axes per task; new ones if None
-):                    # the Axes
-    "Scores per task: a bar for the mean over seeds, a dot for each seed."
-    import matplotlib.pyplot as plt
-    tasks = list(dict.fromkeys(t for row in rows for t in row[split]))
-    if axes is None: axes = plt.subplots(1, len(tasks), figsize=(1.2+2.4*len(tasks), 1.2+.4*len(rows)), sharey=True, layout="constrained", squeeze=False)[1][0]
-    for ax, task in zip(axes, tasks):
-        values = [row[split][task]["values"] if row[split].get(task) else [] for row in rows]
-        low, high = min((v for vs in values for v in vs), default=0), max((v for vs in values for v in vs), default=100)
-        ax.barh(range(len(rows)), [np.mean(vs) if vs else 0 for vs in values], color=task_colour(task, tasks), alpha=.5)
-        for y, vs in enumerate(values): ax.plot(vs, [y]*len(vs), "o", color=task_colour(task, tasks), mec="white", ms=6)
-        margin = max(1, .3*(high-low))
-        ax.set(title=task, xlabel=f"{split} score (%)", xlim=(max(0, low-margin), min(100, high+margin)), yticks=range(len(rows)), yticklabels=[row["name"] for row in rows])
-    axes[0].invert_yaxis()
-    return axes
-
-# %% ../nbs/09_study.ipynb #16de5d04
-def draw_overlaps(
-    records:list, # those of one method with masks
-    ax=None,      # matplotlib Axes; a new one if None
-):                # the Axes
-    "Overlap ratio of every pair of tasks and of all, and what chance gives."
-    import matplotlib.pyplot as plt
-    groups = list(records[0]["overlap"])
-    if ax is None: ax = plt.subplots(figsize=(5.5, 1+.4*len(groups)), layout="constrained")[1]
-    for y, group in enumerate(groups):
-        ratios, chances = ([r["overlap"][group][key] for r in records] for key in ("ratio", "chance"))
-        ax.barh(y, np.mean(ratios), color="#444", alpha=.5)
-        ax.plot(ratios, [y]*len(ratios), "o", color="#444", mec="white", ms=6)
-        ax.plot(chances, [y]*len(chances), "|", color="#D55E00", ms=16, mew=2, label="by chance" if y == 0 else None)
-    ax.set(xlabel="overlap ratio", xlim=(0, 1), yticks=range(len(groups)), yticklabels=groups); ax.invert_yaxis(); ax.legend()
-    return ax
-
-# %% ../nbs/09_study.ipynb #6a2369a8
-def study_figures(records):
-    "{name: figure} for all that these records can show."
-    from matplotlib.figure import Figure
-    figures, rows = {}, make_table(records)
-    def panels(name, n, width, height):
-        figures[name] = Figure(figsize=(width, height), layout="constrained")
-        return figures[name].subplots(1, n, sharey=name == "scores", squeeze=False)[0]
-    tasks = list(dict.fromkeys(t for row in rows for t in row["dev"]))
-    draw_scores(rows, axes=panels("scores", len(tasks), 1.2+2.4*len(tasks), 1.2+.4*len(rows)))
-    for ax, (name, by_seed) in zip(panels("epochs", len(rows), 3.2*len(rows), 2.8), arms(records).items()):
-        for i, r in enumerate(r for rs in by_seed.values() for r in rs): draw_history(r["history"], ax, tasks)
-        ax.set_title(name)
-    searches = {t: [r["rounds"] for r in records if r["method"] == "search" and r["tasks"] == [t]] for t in tasks}
-    searches = {t: found for t, found in searches.items() if found}
-    if searches: draw_rounds(searches, {t: task_colour(t, tasks) for t in searches}, axes=panels("rounds", len(searches), 3.2*len(searches), 2.8))
-    sparse = [r for r in records if r["method"] == "sparse" and "overlap" in r]
-    if sparse: draw_overlaps(sparse, panels("overlap", 1, 5.5, 1+.4*len(sparse[0]["overlap"]))[0])
-    return figures
-
-# %% ../nbs/09_study.ipynb #e2c92ff0
-def write_results(
-    out, # folder of a study
-)->str:  # the table as text
-    "Make table.json, table.md, records.jsonl and figures/ from the records of a study."
-    out, records = Path(out), read_records(out)
-    rows = make_table(records)
-    text = "\n\n".join(table_text(rows, split) for split in ("dev", "test") if any(s for row in rows for s in row[split].values())) + "\n"
-    lines = "".join(json.dumps(r) + "\n" for r in records)
-    for name, content in {"table.json": json.dumps(rows, indent=1), "table.md": text, "records.jsonl": lines}.items():
-        with atomic_path(out/name) as part: part.write_text(content, encoding="utf-8")
-    for name, figure in study_figures(records).items():
-        with atomic_path(out/"figures"/f"{name}.png") as part: figure.savefig(part, format="png", dpi=110)
-    return text
-
-# %% ../nbs/09_study.ipynb #2499c60e
+# %% ../nbs/09_study.ipynb #ef6dabfe
 def tokenize(
     text:str, # raw text
 )->list:      # sentences, each a list of words
@@ -445,7 +334,7 @@ def tokenize(
     word = r"[A-Z](?:\.[A-Z])+\.?|\d+(?:[.,:/-]\d+)*%?|\w+?(?=n't\b)|n't\b|'(?:s|re|ve|ll|d|m)\b|\w+(?:-\w+)*|\.\.\.|\S"
     return [re.findall(word, s) for s in sentences]
 
-# %% ../nbs/09_study.ipynb #840ece96
+# %% ../nbs/09_study.ipynb #4ed3243c
 @torch.no_grad()
 def tag(
     folder,         # of a finished run

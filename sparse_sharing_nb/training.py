@@ -7,19 +7,19 @@ __all__ = ['PRESETS', 'span_edges', 'sentence_counts', 'score', 'reported_score'
            'Settings', 'learning_rate', 'joint_batches', 'make_optimiser', 'plain_step', 'train_on', 'save_state',
            'load_state', 'run_epoch', 'fit', 'best_epoch', 'draw_history']
 
-# %% ../nbs/03_training.ipynb #cb589d4d
+# %% ../nbs/03_training.ipynb #366580f2
 import copy, itertools, json, math, time
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import dataclass
 import numpy as np, torch
 from torch.nn.functional import cross_entropy
-from .corpora import Batch, InputError, atomic_path, equal_length_batches, task_colour
+from .corpora import InputError, atomic_path, task_colour
+from .encoding import Batch, equal_length_batches
 
-# %% ../nbs/03_training.ipynb #ee659601
+# %% ../nbs/03_training.ipynb #21ecff72
 def span_edges(
     tags,        # (n_tokens,) label numbers
-    starts,      # (n_sentences + 1,) where sentences begin, and the end
-    labels:list, # the labels by number
+    starts,      # (n_sentences + 1,) where sentences begin, and the end; no sentence is empty
+    labels:list, # the labels by number: 'O', or B-, I-, E- or S- and a type
 )->tuple:        # (first token, last token, type number) of every span, in order
     "Spans of a flat array of labels, by the rules of `to_spans`."
     types = {kind: i for i, kind in enumerate(dict.fromkeys(label[2:] for label in labels))}
@@ -32,11 +32,11 @@ def span_edges(
     ends = (mark > 0) & np.roll(begins | (mark == 0) | first, -1)
     return np.flatnonzero(begins), np.flatnonzero(ends), kind[begins]
 
-# %% ../nbs/03_training.ipynb #de431899
+# %% ../nbs/03_training.ipynb #089d062e
 def sentence_counts(
     gold,          # (n_tokens,) label numbers
     predicted,     # (n_tokens,) label numbers
-    starts,        # (n_sentences + 1,) where sentences begin, and the end
+    starts,        # (n_sentences + 1,) where sentences begin, and the end; no sentence is empty
     labels:list,   # the labels by number
     scheme=None,   # 'BIO2' or 'BIOES' to count spans, None to count tokens
 )->np.ndarray:     # (n_sentences, 3) right, predicted, gold
@@ -50,6 +50,7 @@ def sentence_counts(
     count = lambda first: np.bincount(np.searchsorted(starts, first, side="right")-1, minlength=len(starts)-1)
     return np.stack([count(right), count(found[1][0]), count(found[0][0])], axis=1)
 
+# %% ../nbs/03_training.ipynb #3c6605cb
 def score(
     counts, # (n_sentences, 3) right, predicted, gold
 )->float:   # per cent: accuracy if tokens were counted, F1 if spans were
@@ -57,7 +58,6 @@ def score(
     right, predicted, gold = np.sum(counts, axis=0)
     return float(200*right/max(1, predicted+gold))
 
-# %% ../nbs/03_training.ipynb #68176d49
 def reported_score(
     gold, predicted, starts, labels, scheme=None, # as for `sentence_counts`
 )->float:                                         # per cent
@@ -67,13 +67,13 @@ def reported_score(
     sentences = [[[labels[i] for i in tags[a:b]] for a, b in zip(starts, starts[1:])] for tags in (gold, predicted)]
     return float(100*f1_score(*sentences, zero_division=0))
 
-# %% ../nbs/03_training.ipynb #4c34e4f3
+# %% ../nbs/03_training.ipynb #946994f8
 def make_batch(
     data,              # a Dataset
     split,             # a Split of it
     sentences,         # (batch,) numbers of sentences of one length
     device:str="cpu",  # where the tensors go
-)->tuple:              # ((words, chars, where), labels): see Batch; labels (batch, time)
+)->tuple:              # (a Batch, labels (batch, time)), int64
     "The tensors of one batch."
     tokens = split.tokens(sentences)
     forms = split.forms[tokens]
@@ -84,10 +84,10 @@ def make_batch(
     words, chars, where, labels = (torch.from_numpy(a).to(device) for a in arrays)
     return Batch(words, chars, where), labels
 
-# %% ../nbs/03_training.ipynb #4581864c
+# %% ../nbs/03_training.ipynb #b5ae6e6d
 def extract(
-    model,  # a network
-    masks,  # {parameter name: keep-mask} or None
+    model,  # a network; it is left as it is
+    masks,  # {parameter name: keep-mask of its shape}; everything is kept if None
 ):          # a copy of the network in which every weight outside the masks is 0
     "A subnet as a network of its own."
     subnet = copy.deepcopy(model).eval()
@@ -95,110 +95,113 @@ def extract(
         for name, mask in (masks or {}).items(): subnet.get_parameter(name).mul_(mask)
     return subnet
 
+# %% ../nbs/03_training.ipynb #33ef4bcc
 @torch.no_grad()
 def predict(
-    model,               # a network
-    data,                # a Dataset
-    task:str,
-    split:str="dev",     # 'train', 'dev' or 'test'
+    model, data,         # a network; a Dataset
+    task:str,            # one of its tasks
+    split:str="dev",     # 'train', 'dev' or 'test', where the task has it, else KeyError
     masks=None,          # {parameter name: keep-mask} of the task's subnet; the whole network if None
-    batch_size:int=256,  # most sentences at once
-)->np.ndarray:           # (n_tokens,) label numbers
+    batch_size:int=256,  # most sentences at once, >= 1
+)->np.ndarray:           # (n_tokens,) label numbers, in the order of the split
     "Tag every sentence of a split."
     subnet, part, device = extract(model, masks), data.splits[task][split], next(model.parameters()).device
     tensor = lambda array: torch.from_numpy(array).to(device)
-    spelled = subnet.char_cnn(tensor(data.lexicon.chars))
+    distinct, where = np.unique(part.forms, return_inverse=True)
+    pieces = tensor(data.lexicon.chars[distinct]).split(1024)    # to need little memory
+    spelled = torch.cat([subnet.reader.char_cnn(chars) for chars in pieces])
     predicted = np.empty_like(part.tags)
     for sentences in equal_length_batches(np.diff(part.starts), batch_size):
-        tokens = part.tokens(sentences); forms = part.forms[tokens]
-        logits = subnet(Batch(tensor(data.lexicon.words[forms]), spelled, tensor(forms)), task)
-        predicted[tokens] = logits.argmax(-1).cpu().numpy()
+        tokens = part.tokens(sentences)
+        xb = Batch(tensor(data.lexicon.words[part.forms[tokens]]), spelled, tensor(where[tokens]))
+        predicted[tokens] = subnet(xb, task).argmax(-1).cpu().numpy()
     return predicted
 
-# %% ../nbs/03_training.ipynb #7247ecfd
+# %% ../nbs/03_training.ipynb #5461e79d
 def evaluate(
     model, data, task, split="dev", masks=None, # as for `predict`
 )->np.ndarray:                                  # (n_sentences, 3) counts, see `sentence_counts`
     "Tag a split and count."
-    part = data.splits[task][split]
-    return sentence_counts(part.tags, predict(model, data, task, split, masks), part.starts, data.labels[task], data.schemes[task])
+    part, predicted = data.splits[task][split], predict(model, data, task, split, masks)
+    return sentence_counts(part.tags, predicted, part.starts, data.labels[task], data.schemes[task])
 
-# %% ../nbs/03_training.ipynb #04b59f98
+# %% ../nbs/03_training.ipynb #3388a254
 @dataclass(frozen=True)
 class Settings:
     "How to train. The defaults are the preset `fast`."
     optimiser:str="adam"       # 'adam', or 'sgd' with momentum
-    lr:float=1.5e-3            # learning rate at its highest
-    momentum:float=.9          # of sgd
-    warm_up:float=.05          # share of all steps in which the learning rate rises from 0
+    lr:float=1.5e-3            # learning rate at its highest, > 0
+    momentum:float=.9          # of sgd, 0 to 1
+    warm_up:float=.05          # share of all steps in which the learning rate rises from 0, 0 <= warm_up < 1
     decay:str="cosine"         # 'cosine' to 0 at the end, or 'inverse': lr/(1 + 0.05*epoch)
-    batch_size:int=32          # sentences
-    clip:float=5.              # largest norm of a gradient
-    epochs:int=10
-    dropout:float=.5           # after the LSTM
-    input_dropout:float=.3     # on words and their spelling
-    variational:bool=True      # one dropout draw per sentence
+    batch_size:int=32          # most sentences in a batch, >= 1
+    clip:float=5.              # largest norm of a gradient, > 0
+    epochs:int=10              # times through the training data, >= 1
+    dropout:float=.5           # share dropped after the LSTM, 0 <= p < 1
+    input_dropout:float=.3     # of words and their spelling, 0 <= p < 1
+    variational:bool=True      # one dropout draw per sentence; one per word if False
     order:str="shuffled"       # how the batches of several tasks take turns, see `joint_batches`
 
 PRESETS = {"fast": Settings(),
-           "paper": Settings(optimiser="sgd", lr=.1, warm_up=0., decay="inverse", batch_size=10, epochs=100, input_dropout=.5, variational=False)}
+           "paper": Settings(optimiser="sgd", lr=.1, warm_up=0., decay="inverse", batch_size=10, epochs=100,
+                             input_dropout=.5, variational=False)}
 
-# %% ../nbs/03_training.ipynb #5aa1d65b
+# %% ../nbs/03_training.ipynb #cde2899d
 def learning_rate(
-    settings:Settings,
-    step:int,          # from 0
+    settings:Settings, # lr, warm_up, decay and epochs are looked at
+    step:int,          # number of the step, 0 to n_steps - 1
     n_steps:int,       # steps of the whole training
-)->float:
+)->float:              # of this step
     "The learning rate of a step, a pure function of its number: nothing to remember when a training is resumed."
     done = step/n_steps
     if done < settings.warm_up: return settings.lr*(step+1)/(settings.warm_up*n_steps)
     if settings.decay == "inverse": return settings.lr/(1 + .05*int(done*settings.epochs))
     return settings.lr*.5*(1 + math.cos(math.pi*(done-settings.warm_up)/(1-settings.warm_up)))
 
-# %% ../nbs/03_training.ipynb #5d9f9386
+# %% ../nbs/03_training.ipynb #b5073ad6
 def joint_batches(
     sizes:dict,           # {task: (n_sentences,) tokens per sentence}
-    batch_size:int,       # most sentences in a batch
+    batch_size:int,       # most sentences in a batch, >= 1
     rng,                  # numpy Generator
     order:str="shuffled", # 'shuffled' (every batch once), 'proportional', 'uniform' or 'round-robin'
 )->list:                  # (task, sentence numbers) pairs
-    "The batches of one joint epoch."
+    "The batches of one joint epoch. Raises InputError for an unknown order."
     tasks = list(sizes)
     batches = {task: equal_length_batches(lengths, batch_size, rng) for task, lengths in sizes.items()}
     counts = np.array([len(batches[t]) for t in tasks]); n = counts.sum()
-    turns = {"shuffled": lambda: rng.permutation(np.repeat(tasks, counts)), "proportional": lambda: rng.choice(tasks, n, p=counts/n),
+    turns = {"shuffled": lambda: rng.permutation(np.repeat(tasks, counts)),
+             "proportional": lambda: rng.choice(tasks, n, p=counts/n),
              "uniform": lambda: rng.choice(tasks, n), "round-robin": lambda: np.resize(tasks, n)}
     if order not in turns: raise InputError(f"unknown order {order!r}: choose one of {', '.join(turns)}")
     queues = {task: itertools.cycle(batches[task]) for task in tasks}
     return [(str(task), next(queues[task])) for task in turns[order]()]
 
-# %% ../nbs/03_training.ipynb #a573e849
+# %% ../nbs/03_training.ipynb #faf575cf
 def make_optimiser(
-    model,
-    settings:Settings,
-): # a torch optimiser over all parameters
+    model,             # a network
+    settings:Settings, # optimiser, lr and momentum are looked at
+):                     # a torch optimiser over all parameters of the network
     "Adam or gradient descent with momentum."
     if settings.optimiser == "adam": return torch.optim.Adam(model.parameters(), lr=settings.lr, fused=True)
     return torch.optim.SGD(model.parameters(), lr=settings.lr, momentum=settings.momentum)
 
 def plain_step(
-    optimiser,
-    model,
-    mask=None, # keep-mask of the batch's task; not looked at
+    optimiser, # of `make_optimiser`
+    model,     # the network, its gradients computed; not looked at
+    mask=None, # {parameter name: keep-mask} of the batch's task; not looked at
 ):
     "Move every parameter that has a gradient."
     optimiser.step()
 
-# %% ../nbs/03_training.ipynb #0835d253
+# %% ../nbs/03_training.ipynb #fb09a67c
 def train_on(
-    model, data, optimiser,
-    settings:Settings,
-    batches,          # (task, sentence numbers) pairs
+    model, data, optimiser, # a network, trained in place; a Dataset; see `make_optimiser`
+    settings:Settings, # its learning rate and clip are looked at
+    batches,          # (task, sentence numbers) pairs, at least one
     masks=None,       # {task: {parameter name: keep-mask}}; the whole network for every task if None
-    first_step:int=0, # number of the first step
-    n_steps:int=1,    # steps of the whole training
+    first_step:int=0, n_steps:int=1, # number of the first step, from 0; steps of the whole training
     step=plain_step,  # how to move
-)->dict:              # {task: mean loss}
+)->dict:              # {task: mean loss of its batches, in nats a token}
     "Train on these batches in this order."
     model.train()
     device, losses = next(model.parameters()).device, {}
@@ -214,11 +217,12 @@ def train_on(
         losses.setdefault(task, []).append(loss.detach())
     return {task: torch.stack(values).mean().item() for task, values in losses.items()}
 
-# %% ../nbs/03_training.ipynb #af7b81b6
+# %% ../nbs/03_training.ipynb #6ba8a80d
 def save_state(
-    path, model, optimiser,
-    best:dict,    # {name: tensor}, the best weights so far
-    history:list, # a record per epoch
+    path,             # file to write, a .safetensors
+    model, optimiser, # what is trained, and how
+    best:dict,        # {name: tensor}, the best weights so far
+    history:list,     # a record per epoch
 ):
     "Write all that `fit` needs to go on."
     from safetensors.torch import save_file
@@ -227,8 +231,12 @@ def save_state(
     tensors = {f"{group}/{name}": t.contiguous() for group, tensors in groups.items() for name, t in tensors.items()}
     with atomic_path(path) as part: save_file(tensors, part, {"history": json.dumps(history)})
 
-def load_state(path, model, optimiser):
-    "Put a saved state back; returns (best weights, history), or (None, []) if there is none or it was cut short."
+# %% ../nbs/03_training.ipynb #d52e8b82
+def load_state(
+    path,             # file that `save_state` wrote, or is going to write
+    model, optimiser, # receive the state; of the same sizes as those saved
+)->tuple:             # (best weights, history); (None, []) if there is no file or it was cut short
+    "Put a saved state back."
     from safetensors import SafetensorError, safe_open
     groups = {"model": {}, "best": {}, "optimiser": {}}
     try:
@@ -242,28 +250,33 @@ def load_state(path, model, optimiser):
     optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})
     return groups["best"], history
 
-# %% ../nbs/03_training.ipynb #ab196700
-def run_epoch(model, data, optimiser, settings, tasks, masks, seed, epoch, step, progress):
+# %% ../nbs/03_training.ipynb #a6f75fb9
+def run_epoch(
+    model, data, optimiser, settings, # see `train_on`
+    tasks, masks, seed,               # see `fit`
+    epoch:int,                        # number of the epoch, from 0
+    step, progress,                   # see `fit`
+)->dict: # epoch (from 1), loss and dev {task: number}, mean_dev (per cent), tokens, evaluated_tokens, seconds of training
     "One epoch of `fit`: train, look at dev, return the record."
     from tqdm.auto import tqdm
     torch.manual_seed(10_000*seed + epoch)
     sizes = {task: np.diff(data.splits[task]["train"].starts) for task in tasks}
     batches = joint_batches(sizes, settings.batch_size, np.random.default_rng([seed, epoch]), settings.order)
-    bar = tqdm(batches, desc=f"{'+'.join(tasks)} epoch {epoch+1}/{settings.epochs}", leave=False, disable=not progress)
+    name, n = f"{'+'.join(tasks)} epoch {epoch+1}/{settings.epochs}", len(batches)
+    bar = tqdm(batches, desc=name, leave=False, disable=not progress)
     started = time.perf_counter()
-    losses = train_on(model, data, optimiser, settings, bar, masks, epoch*len(batches), settings.epochs*len(batches), step)
+    losses = train_on(model, data, optimiser, settings, bar, masks, epoch*n, settings.epochs*n, step)
     seconds = time.perf_counter() - started
     dev = {task: score(evaluate(model, data, task, "dev", masks and masks[task])) for task in tasks}
     tokens = sum(int(sizes[task][sentences].sum()) for task, sentences in batches)
     evaluated = sum(len(data.splits[task]["dev"].tags) for task in tasks)
-    return dict(epoch=epoch+1, loss=losses, dev=dev, mean_dev=float(np.mean(list(dev.values()))), tokens=tokens,
-                evaluated_tokens=evaluated, seconds=seconds)
+    return dict(epoch=epoch+1, loss=losses, dev=dev, mean_dev=float(np.mean(list(dev.values()))),
+                tokens=tokens, evaluated_tokens=evaluated, seconds=seconds)
 
-# %% ../nbs/03_training.ipynb #b7939461
+# %% ../nbs/03_training.ipynb #c6ed560b
 def fit(
-    model,                # a network; holds the best weights afterwards
-    data,                 # a Dataset
-    settings:Settings=PRESETS["fast"],
+    model, data,          # a network, which holds the best weights afterwards; a Dataset
+    settings:Settings=PRESETS["fast"], # how to train
     tasks=None,           # names of the tasks to train on; all of `data` if None
     masks=None,           # {task: {parameter name: keep-mask}}; the whole network for every task if None
     seed:int=0,           # of batches and dropout
@@ -281,13 +294,18 @@ def fit(
             if history[-1] is best_epoch(history): best = {n: t.clone() for n, t in model.state_dict().items()}
             if path: save_state(path, model, optimiser, best, history)
             if on_epoch: on_epoch(history)
-    except KeyboardInterrupt: print(f"stopped after {len(history)} of {settings.epochs} epochs; the best weights so far are kept")
+    except KeyboardInterrupt:
+        print(f"stopped after {len(history)} of {settings.epochs} epochs; the best weights so far are kept")
     if best: model.load_state_dict(best)
     return history
 
-def best_epoch(history): return max(history, key=lambda record: record["mean_dev"])
+# %% ../nbs/03_training.ipynb #393387dd
+def best_epoch(
+    history:list, # records of `fit`
+)->dict:          # one of them
+    "The first epoch with the best mean dev score."
+    return max(history, key=lambda record: record["mean_dev"])
 
-# %% ../nbs/03_training.ipynb #23111453
 def draw_history(
     history:list, # records of `fit`
     ax=None,      # matplotlib Axes; a new one if None

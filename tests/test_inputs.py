@@ -8,7 +8,7 @@ FILES = {                                             # content -> what the mess
     "blank lines only": (b"\n\n \n", "bad.txt: no sentence"),
     "ragged": (GOOD + b"Oslo NNP\n", "bad.txt:61: 2 columns"),
     "not UTF-8": (GOOD + b"\xffslo NNP B-LOC\n", "bad.txt:61: not valid UTF-8"),
-    "missing column": (b"Anna NNP\nslept VBD\n" * 20, "bad.txt:1: no column 3"),
+    "missing column": (b"Anna NNP\nslept VBD\n\n" * 20, "bad.txt:1: no column 3"),
     "not a span label": (GOOD + b"Oslo NNP LOC\n", "bad.txt:61: 'LOC'"),
     "one sentence": (b"Anna NNP B-PER\n", "bad.txt: no training sentence"),
 }
