@@ -5,10 +5,10 @@
 # %% auto #0
 __all__ = ['train_single', 'train_subnet', 'train_hard']
 
-# %% ../nbs/08_baselines.ipynb #6b83ccf4
+# %% ../nbs/08_baselines.ipynb #7c7567e7
 from .training import fit
 
-# %% ../nbs/08_baselines.ipynb #589b05ff
+# %% ../nbs/08_baselines.ipynb #04fa46b7
 def train_single(
     model,       # a network; holds the best weights afterwards
     data,        # a Dataset
@@ -19,7 +19,7 @@ def train_single(
     "One task alone, in a network of its own."
     return fit(model, data, settings, [task], **how)
 
-# %% ../nbs/08_baselines.ipynb #75324112
+# %% ../nbs/08_baselines.ipynb #9637e734
 def train_subnet(
     model,       # a network; holds the best weights afterwards
     data,        # a Dataset
@@ -31,7 +31,7 @@ def train_subnet(
     "One task alone, in its selected subnet."
     return fit(model, data, settings, [task], {task: mask}, **how)
 
-# %% ../nbs/08_baselines.ipynb #c18e84a7
+# %% ../nbs/08_baselines.ipynb #e4a82c04
 def train_hard(
     model,       # a network; holds the best weights afterwards
     data,        # a Dataset, of which every task is trained

@@ -8,14 +8,14 @@ __all__ = ['SCHEMES', 'TASK_COLOURS', 'SPARE_COLOURS', 'TRAINED_IN', 'NEWSWIRE_S
            'read_table', 'atomic_path', 'Task', 'column_labels', 'span_labels', 'make_tasks', 'newswire',
            'named_corpus', 'own_corpus', 'load_tasks']
 
-# %% ../nbs/01_corpora.ipynb #2b205b0f
+# %% ../nbs/01_corpora.ipynb #07d7e82e
 import os, re
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from .newswire import newswire_rows
 
-# %% ../nbs/01_corpora.ipynb #fece2d8b
+# %% ../nbs/01_corpora.ipynb #e1c588e8
 def to_spans(
     tags:list, # labels of one sentence, each 'O', or one of B- I- E- S- and a type
 )->list:       # (type, start, end) triples in order; places count from 0, `end` is exclusive
@@ -28,7 +28,7 @@ def to_spans(
         last = tag
     return spans
 
-# %% ../nbs/01_corpora.ipynb #565180aa
+# %% ../nbs/01_corpora.ipynb #07245cb3
 SCHEMES = ("IOB1", "IOB2", "BIO", "BIO2", "BIOES")    # IOB2, BIO and BIO2 are three names of one scheme
 
 class InputError(ValueError):
@@ -49,7 +49,7 @@ def to_tags(
         tags[start:end] = [f"{mark}-{kind}" for mark in marks]
     return tags
 
-# %% ../nbs/01_corpora.ipynb #4a1b5e7f
+# %% ../nbs/01_corpora.ipynb #86f93232
 TASK_COLOURS = {"pos": "#0072B2", "chunk": "#E69F00", "ner": "#009E73", "pp": "#CC79A7"}    # of the Okabe-Ito palette
 SPARE_COLOURS = ("#D55E00", "#56B4E9", "#F0E442", "#000000")
 
@@ -61,7 +61,7 @@ def task_colour(
     own = [t for t in tasks if t not in TASK_COLOURS]
     return TASK_COLOURS.get(task) or SPARE_COLOURS[own.index(task) % 4 if task in own else 0]
 
-# %% ../nbs/01_corpora.ipynb #4c560d67
+# %% ../nbs/01_corpora.ipynb #f2ddb16d
 def draw_sentence(
     words:list,   # the n words of a sentence
     tags:dict,    # {task: list of n labels}; one row each, from top to bottom
@@ -81,14 +81,14 @@ def draw_sentence(
     for spine in ax.spines.values(): spine.set_visible(False)
     return ax
 
-# %% ../nbs/01_corpora.ipynb #ddb81619
+# %% ../nbs/01_corpora.ipynb #072db3a0
 def position_labels(
     n_tokens:int, # length of the sentence, >= 0
 )->list:          # n_tokens labels '0', '1', … in order; '99' is the largest
     "Labels of the position prediction task (paper, section on negative transfer): min(index from 0, 99)."
     return [str(min(i, 99)) for i in range(n_tokens)]
 
-# %% ../nbs/01_corpora.ipynb #dae6e724
+# %% ../nbs/01_corpora.ipynb #015a48fc
 @dataclass(frozen=True)
 class Table:
     "One split as it stands in a file: sentences of rows, a row being (word, tag, tag, …)."
@@ -104,7 +104,7 @@ class Table:
         "Where a token stands, for a message."
         return f"{self.name}:{self.lines[sentence]+token}" if self.lines else self.name
 
-# %% ../nbs/01_corpora.ipynb #0b7e3f73
+# %% ../nbs/01_corpora.ipynb #aa915b20
 def read_lines(
     path, # a text file (str or Path)
 )->list:  # its lines as strings, without line ends
@@ -117,7 +117,7 @@ def read_lines(
         raise InputError(f"{path}:{line}: not valid UTF-8; save the file as UTF-8") from None
     return [line.rstrip("\r") for line in text.split("\n")]
 
-# %% ../nbs/01_corpora.ipynb #80ae6637
+# %% ../nbs/01_corpora.ipynb #022cbffb
 def read_table(
     path,   # a column file: a row per word, columns separated by tabs or spaces, a blank line between sentences
 )->Table:   # its sentences; `-DOCSTART-` lines are boundaries, not words
@@ -135,7 +135,7 @@ def read_table(
     if not rows: raise InputError(f"{path}: no sentence in it; expected a row per word and a blank line between sentences")
     return Table(rows, str(path), lines)
 
-# %% ../nbs/01_corpora.ipynb #c9a9612d
+# %% ../nbs/01_corpora.ipynb #7a41165b
 @contextmanager
 def atomic_path(
     path, # the file to be (str or Path); its folder is made if missing
@@ -149,7 +149,7 @@ def atomic_path(
         os.replace(part, path)
     finally: part.unlink(missing_ok=True)
 
-# %% ../nbs/01_corpora.ipynb #03b65276
+# %% ../nbs/01_corpora.ipynb #61ba3003
 @dataclass(frozen=True)
 class Task:
     "Sentences and labels of one task. Tasks of one corpus share one `sentences` dictionary."
@@ -158,7 +158,7 @@ class Task:
     sentences:dict  # {'train', 'dev', 'test'?: list of sentences, each a list of words}
     tags:dict       # the same splits: list of lists of labels
 
-# %% ../nbs/01_corpora.ipynb #cdd085c0
+# %% ../nbs/01_corpora.ipynb #1d8464c8
 TRAINED_IN = {"chunk": "BIO2", "ner": "BIOES"}    # the scheme a span task is trained in; BIO2 for any other
 
 def column_labels(
@@ -183,7 +183,7 @@ def span_labels(
         raise InputError(f"{table.where(s, i)}: {tags[s][i]!r} is no label of a span; write O, or B- I- E- S- and a type")
     return [to_tags(to_spans(sentence), len(sentence), scheme) for sentence in tags]
 
-# %% ../nbs/01_corpora.ipynb #e0a13d1f
+# %% ../nbs/01_corpora.ipynb #3d9d0570
 def make_tasks(
     tables:dict,              # {'train', 'dev'?, 'test'?: Table}
     columns:dict,             # {task: column of its labels, >= 0}, the word being column 0
@@ -208,7 +208,7 @@ def make_tasks(
         tasks[task] = Task(task, scheme, sentences, {split: kept(split, tags) for split, tags in labels.items()})
     return tasks
 
-# %% ../nbs/01_corpora.ipynb #72527381
+# %% ../nbs/01_corpora.ipynb #ea03e73d
 NEWSWIRE_SIZE = {"train": 2000, "dev": 500, "test": 500}    # sentences
 COLUMNS = {"newswire": {"pos": 1, "chunk": 2, "ner": 3}, "conll2003": {"pos": 1, "chunk": 2, "ner": 3}}    # the word is 0
 
@@ -221,7 +221,7 @@ def newswire(
     tables = {split: Table(newswire_rows(n, seed, split), "newswire") for split, n in sizes.items()}
     return make_tasks(tables, COLUMNS["newswire"])
 
-# %% ../nbs/01_corpora.ipynb #98185ddc
+# %% ../nbs/01_corpora.ipynb #c530f90b
 FILES = {"conll2003": {"train": "train.txt", "dev": "dev.txt", "test": "test.txt"}}
 
 def named_corpus(
@@ -240,7 +240,7 @@ def named_corpus(
     tables = {split: read_table(folder/file) for split, file in files.items() if split == "train" or (folder/file).exists()}
     return make_tasks(tables, COLUMNS[name], train_sentences)
 
-# %% ../nbs/01_corpora.ipynb #e4bbc250
+# %% ../nbs/01_corpora.ipynb #669c307e
 def own_corpus(
     spec:str,                 # 'name=train.txt[,dev.txt[,test.txt]]:column=task,…', columns >= 2, the word being column 1
     train_sentences:int=None, # keep only the first so many training sentences, >= 1; all if None
@@ -256,7 +256,7 @@ def own_corpus(
     files = zip(("train", "dev", "test"), match[1].split(","))
     return make_tasks({split: read_table(file) for split, file in files}, columns, train_sentences)
 
-# %% ../nbs/01_corpora.ipynb #fc91f4f6
+# %% ../nbs/01_corpora.ipynb #91b9d124
 def load_tasks(
     corpora=("newswire",),    # names or specifications, see `named_corpus` and `own_corpus`; at least one
     tasks=None,               # names of the tasks wanted, in order; 'pp' can be added to any corpus; all of the corpora's if None

@@ -6,7 +6,7 @@
 __all__ = ['MAX_CHARS', 'glove_vectors', 'text_vectors', 'load_vectors', 'Vocab', 'build_vocab', 'Lexicon', 'build_lexicon',
            'Split', 'Dataset', 'encode', 'equal_length_batches', 'Batch']
 
-# %% ../nbs/01b_encoding.ipynb #94629fdc
+# %% ../nbs/01b_encoding.ipynb #1f3f5b82
 import hashlib, zipfile
 from collections import Counter
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 from .corpora import InputError, atomic_path
 
-# %% ../nbs/01b_encoding.ipynb #bf385867
+# %% ../nbs/01b_encoding.ipynb #c473e886
 def glove_vectors(
     words:list, # the lower-cased words wanted
 )->dict:        # {word: float vector of length 50}
@@ -28,7 +28,7 @@ def glove_vectors(
     matrix = np.load(folder/"glove_6B_50d_emb.npy", mmap_mode="r")
     return {w: matrix[p] for w, p in zip(words, place) if p is not None}
 
-# %% ../nbs/01b_encoding.ipynb #38a6d7c8
+# %% ../nbs/01b_encoding.ipynb #699a73db
 def text_vectors(
     path,       # a GloVe or word2vec text file (str or Path): a word and its numbers a line, separated by single spaces
     words:list, # the lower-cased words wanted
@@ -48,7 +48,7 @@ def text_vectors(
             found.setdefault(wanted[word], vector)
     return found
 
-# %% ../nbs/01b_encoding.ipynb #9b608840
+# %% ../nbs/01b_encoding.ipynb #027ae014
 def load_vectors(
     source:str,   # 'none', 'glove', or the path of a text file of vectors
     words:list,   # the lower-cased words wanted
@@ -73,7 +73,7 @@ def load_vectors(
         np.savez(file, words=np.array(list(found)), vectors=np.stack(list(found.values())))
     return found
 
-# %% ../nbs/01b_encoding.ipynb #00544466
+# %% ../nbs/01b_encoding.ipynb #2f7e7c44
 @dataclass(frozen=True)
 class Vocab:
     "What a model knows by number."
@@ -94,7 +94,7 @@ def build_vocab(
     labels = {name: sorted({l for tags in t.tags["train"] for l in tags}) for name, t in tasks.items()}
     return Vocab(["<unknown>", *words], ["<padding>", "<unknown>", *chars], labels)
 
-# %% ../nbs/01b_encoding.ipynb #8eba1fef
+# %% ../nbs/01b_encoding.ipynb #48413c61
 MAX_CHARS = 32    # of a longer word only the first 32 characters are read
 
 @dataclass(frozen=True)
@@ -115,7 +115,7 @@ def build_lexicon(
     words = np.array([word_number.get(f.lower(), 0) for f in forms], dtype=np.int64)
     return Lexicon({f: i for i, f in enumerate(forms)}, words, chars)
 
-# %% ../nbs/01b_encoding.ipynb #332239f3
+# %% ../nbs/01b_encoding.ipynb #121d3200
 @dataclass(frozen=True)
 class Split:
     "One split of one task as flat arrays."
@@ -140,7 +140,7 @@ class Dataset:
     labels:dict    # {task: list of labels by number}; those after the vocabulary's occur in dev or test only
     schemes:dict   # {task: 'BIO2', 'BIOES' or None}
 
-# %% ../nbs/01b_encoding.ipynb #7d812149
+# %% ../nbs/01b_encoding.ipynb #16215d82
 def encode(
     tasks:dict,   # {task: Task}
     vocab:Vocab,  # made from these tasks, or that of a model which is to read them
@@ -160,7 +160,7 @@ def encode(
         labels[name] = list(number)
     return Dataset(vocab, lexicon, splits, labels, {name: t.scheme for name, t in tasks.items()})
 
-# %% ../nbs/01b_encoding.ipynb #6578ed7b
+# %% ../nbs/01b_encoding.ipynb #704beb7d
 def equal_length_batches(
     lengths,        # (n_sentences,) numpy array, tokens per sentence
     batch_size:int, # most sentences in a batch, >= 1
@@ -173,7 +173,7 @@ def equal_length_batches(
     batches = [group[i:i+batch_size] for group in groups for i in range(0, len(group), batch_size)]
     return batches if rng is None else [batches[i] for i in rng.permutation(len(batches))]
 
-# %% ../nbs/01b_encoding.ipynb #f6524b2d
+# %% ../nbs/01b_encoding.ipynb #421ec9f6
 class Batch(NamedTuple):
     "Sentences of one length, as tensors."
     words:object  # (batch, time) word numbers

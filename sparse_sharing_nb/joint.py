@@ -5,12 +5,12 @@
 # %% auto #0
 __all__ = ['isolated_step', 'train_jointly']
 
-# %% ../nbs/07_joint.ipynb #621663d0
+# %% ../nbs/07_joint.ipynb #ff1a3fea
 import torch
 from .pruning import check_mask
 from .training import PRESETS, fit
 
-# %% ../nbs/07_joint.ipynb #222b5e7c
+# %% ../nbs/07_joint.ipynb #d3309607
 def isolated_step(
     optimiser, # a torch optimiser over the model's parameters, without weight decay; its state is changed
     model,     # a network after `backward`; its weights are changed
@@ -26,7 +26,7 @@ def isolated_step(
     optimiser.step()
     for now, before, outside in held: now ^= (now ^ before) & outside
 
-# %% ../nbs/07_joint.ipynb #a1f57ea0
+# %% ../nbs/07_joint.ipynb #a9004299
 def train_jointly(
     model,      # a network; holds the best weights afterwards
     data,       # a Dataset

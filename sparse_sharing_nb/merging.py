@@ -6,13 +6,13 @@
 __all__ = ['intersect', 'union', 'overlap_ratio', 'chance_overlap', 'corrected_overlap', 'overlaps', 'n_merged_parameters',
            'draw_overlap', 'by_gate', 'draw_overlap_by_part', 'owner_colours', 'draw_owners']
 
-# %% ../nbs/06_merging.ipynb #e4556927
+# %% ../nbs/06_merging.ipynb #58c5bb7d
 import itertools, math
 import torch
 from .corpora import task_colour
 from .pruning import n_kept
 
-# %% ../nbs/06_merging.ipynb #5077fc82
+# %% ../nbs/06_merging.ipynb #011c1aec
 def intersect(
     masks:list, # of one or more tasks, each {parameter name: bool tensor}, True = kept
 )->dict:        # {parameter name: bool tensor}, a new mask
@@ -31,7 +31,7 @@ def overlap_ratio(
     "Weights kept by all over weights kept by any (paper, section on mask overlap). Raises ZeroDivisionError if nobody keeps any."
     return n_kept(intersect(masks))/n_kept(union(masks))
 
-# %% ../nbs/06_merging.ipynb #48425ce6
+# %% ../nbs/06_merging.ipynb #ff1e911d
 def chance_overlap(
     masks:list, # of two or more tasks, each {parameter name: bool tensor}; at least one keeps something
 )->float:       # 0 to 1: the overlap ratio of random masks with the same density in every tensor
@@ -43,7 +43,7 @@ def chance_overlap(
         touched += mask.numel()*(1 - (1-kept).prod().item())
     return shared/touched
 
-# %% ../nbs/06_merging.ipynb #8c96d932
+# %% ../nbs/06_merging.ipynb #6d2f0853
 def corrected_overlap(
     masks:list, # of two or more tasks, each {parameter name: bool tensor}; at least one keeps something
 ):              # float, 0 at chance, 1 for equal masks, below 0 for less than chance; None where chance is already 1
@@ -51,7 +51,7 @@ def corrected_overlap(
     chance = chance_overlap(masks)
     return None if chance == 1 else (overlap_ratio(masks) - chance)/(1 - chance)
 
-# %% ../nbs/06_merging.ipynb #227c442c
+# %% ../nbs/06_merging.ipynb #548fa84a
 def overlaps(
     masks:dict, # {task: mask} of two or more tasks
 )->dict:        # {'s+t' for every pair, then 'all': {'ratio', 'chance', 'corrected'}}, see the functions above
@@ -61,7 +61,7 @@ def overlaps(
     return {name: dict(ratio=overlap_ratio(m), chance=chance_overlap(m), corrected=corrected_overlap(m))
             for name, m in chosen.items()}
 
-# %% ../nbs/06_merging.ipynb #bbb4e76f
+# %% ../nbs/06_merging.ipynb #2d4403fb
 def n_merged_parameters(
     model,      # the network the masks belong to
     masks:dict, # {task: mask} of one or more tasks
@@ -71,7 +71,7 @@ def n_merged_parameters(
     biases = sum(p.numel() for n, p in model.named_parameters() if "bias" in n and n.startswith(core))
     return n_kept(union(list(masks.values()))) + biases
 
-# %% ../nbs/06_merging.ipynb #f108830f
+# %% ../nbs/06_merging.ipynb #30ca28de
 def draw_overlap(
     masks:dict, # {task: mask} of two or more tasks
     ax=None,    # matplotlib Axes; a new one if None
@@ -88,7 +88,7 @@ def draw_overlap(
     ax.tick_params(length=0, rotation=0)
     return ax
 
-# %% ../nbs/06_merging.ipynb #7e5cf06a
+# %% ../nbs/06_merging.ipynb #0de20563
 def by_gate(
     mask:dict, # {parameter name: bool tensor}
 )->dict:       # {part: bool tensor}: the same weights, each LSTM matrix (4·hidden, inputs) cut into four of (hidden, inputs)
@@ -96,7 +96,7 @@ def by_gate(
     gates = {f"{n} {gate}": rows for n, m in mask.items() if n.startswith("layers.") for gate, rows in zip("ifgo", m.chunk(4))}
     return {n: m for n, m in mask.items() if not n.startswith("layers.")} | gates
 
-# %% ../nbs/06_merging.ipynb #1bbc1531
+# %% ../nbs/06_merging.ipynb #354f3f77
 def draw_overlap_by_part(
     masks:dict,   # {task: mask} of two or more tasks, cut with `by_gate` or not
     ax=None,      # matplotlib Axes; a new one if None
@@ -113,7 +113,7 @@ def draw_overlap_by_part(
     ax.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=2, frameon=False)
     return ax
 
-# %% ../nbs/06_merging.ipynb #c1d4fef5
+# %% ../nbs/06_merging.ipynb #af4d2e50
 def owner_colours(
     tasks:list, # names of one or more tasks
 )->dict:        # {tuple of True/False per task: tuple of RGB (0 to 1), to be drawn side by side}
@@ -125,7 +125,7 @@ def owner_colours(
         colours[owners] = (to_rgb("#444444"),) if all(owners) and len(tasks) > 1 else own or (to_rgb("#E6E6E6"),)
     return colours
 
-# %% ../nbs/06_merging.ipynb #2ca64ff0
+# %% ../nbs/06_merging.ipynb #21654463
 def draw_owners(
     masks:dict, # {task: bool tensor (rows, columns)}, all of one shape
     ax=None,    # matplotlib Axes; a new one if None

@@ -5,13 +5,13 @@
 # %% auto #0
 __all__ = ['CharCNN', 'VariationalDropout', 'Reader', 'has_weights', 'masked', 'Network', 'n_core_parameters', 'build_network']
 
-# %% ../nbs/02_network.ipynb #eb396dff
+# %% ../nbs/02_network.ipynb #f0792c3c
 import math
 import torch
 from torch import nn
 from torch.func import functional_call
 
-# %% ../nbs/02_network.ipynb #8f8732d3
+# %% ../nbs/02_network.ipynb #7d8bb3da
 class CharCNN(nn.Module):
     "Character features of words: embed, convolve, keep the best answer of each filter."
     def __init__(self,
@@ -30,7 +30,7 @@ class CharCNN(nn.Module):
         answers = self.conv(self.embedding(chars).transpose(1, 2))
         return answers.masked_fill((chars == 0)[:, None], -torch.inf).amax(2)
 
-# %% ../nbs/02_network.ipynb #dfb460d1
+# %% ../nbs/02_network.ipynb #61632ba3
 class VariationalDropout(nn.Module):
     "Dropout with one draw per sentence instead of one per word."
     def __init__(self,
@@ -46,7 +46,7 @@ class VariationalDropout(nn.Module):
         kept = torch.empty(len(x), 1, x.shape[2], device=x.device).bernoulli_(1-self.p)
         return x*kept/(1-self.p)
 
-# %% ../nbs/02_network.ipynb #610011fe
+# %% ../nbs/02_network.ipynb #1243e8b6
 class Reader(nn.Module):
     "Words and their spelling as features."
     def __init__(self,
@@ -65,14 +65,14 @@ class Reader(nn.Module):
         spelled = xb.chars if xb.chars.is_floating_point() else self.char_cnn(xb.chars)
         return self.dropout(torch.cat([self.embedding(xb.words), spelled[xb.where]], dim=-1))
 
-# %% ../nbs/02_network.ipynb #eff820d1
+# %% ../nbs/02_network.ipynb #8b1c352a
 def has_weights(
     layer, # an LSTM layer
 )->bool:   # False if every weight of its matrices is 0, as in a layer that a mask switches off
     "Does this layer do anything?"
     return any(bool(w.any()) for name, w in layer.named_parameters() if name.startswith("weight"))
 
-# %% ../nbs/02_network.ipynb #4a539d4c
+# %% ../nbs/02_network.ipynb #0a7b0599
 def masked(
     weight, # a float tensor
     mask,   # a bool tensor of its shape, True where a weight is kept
@@ -80,7 +80,7 @@ def masked(
     "Multiply a keep-mask in. (Through bytes: PyTorch turns bytes into numbers many times faster than booleans.)"
     return weight*mask.view(torch.uint8).to(weight.dtype)
 
-# %% ../nbs/02_network.ipynb #b5203563
+# %% ../nbs/02_network.ipynb #361574fd
 class Network(nn.Module):
     "CNN-BiLSTM tagger with one linear head per task (paper, section on the base model)."
     def __init__(self,
@@ -106,14 +106,14 @@ class Network(nn.Module):
         for i, layer in enumerate(self.layers): x = self.dropout(layer(x)[0]) if i == 0 or has_weights(layer) else x
         return self.heads[task](x)
 
-# %% ../nbs/02_network.ipynb #901ba9c5
+# %% ../nbs/02_network.ipynb #f0e00ca7
 def n_core_parameters(
     network, # a Network
 )->int:      # weights and biases of the LSTM layers and the character convolution
     "The parameters that the paper's tables count: no embeddings, no heads."
     return sum(p.numel() for n, p in network.named_parameters() if n.startswith(("layers.", "reader.char_cnn.conv.")))
 
-# %% ../nbs/02_network.ipynb #b6af60d9
+# %% ../nbs/02_network.ipynb #1c902828
 def build_network(
     vocab,             # a Vocab
     vectors:dict=None, # {lower-cased word: (word_dim,) vector}; rows without one start at random

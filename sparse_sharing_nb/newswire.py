@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['newswire_rows', 'draw_ambiguity']
 
-# %% ../nbs/00_newswire.ipynb #1777e206
+# %% ../nbs/00_newswire.ipynb #73654e76
 import random, re
 from functools import lru_cache
 from itertools import product
@@ -15,7 +15,7 @@ def _pick(r, xs):
     u = r.random()
     return xs[int(len(xs) * u * u)]
 
-# %% ../nbs/00_newswire.ipynb #c6ee6d32
+# %% ../nbs/00_newswire.ipynb #f3effaa5
 def _table(text, split=str.split):
     "`name = items` lines as a dictionary of lists; a line that starts with a space goes on with the one above."
     entries = (entry.split(" = ") for entry in text.strip().replace("\n ", " ").splitlines())
@@ -41,7 +41,7 @@ THING = plan deal offer report talk vote bid call strike move attack protest law
  trip walkout lockout shutdown handover evacuation expansion closure shake-up cover-up rebuke embargo ceasefire bailout
 """)
 
-# %% ../nbs/00_newswire.ipynb #584bcfee
+# %% ../nbs/00_newswire.ipynb #f95483cb
 _WORDS |= _table("""
 INTENT = plan offer decision promise bid proposal vote move call pledge threat attempt refusal
 BLAST = raid attack fire storm strike blast crash flood battle explosion
@@ -66,7 +66,7 @@ ADJ = new local foreign former political senior official big military public pri
  unpopular disputed detailed crowded armed wooden remote frozen ailing outgoing visiting surviving striking promising
 """)
 
-# %% ../nbs/00_newswire.ipynb #b4564c36
+# %% ../nbs/00_newswire.ipynb #60c26696
 _WORDS |= _table("""
 MANNER = sharp slight quick slow sudden steady heavy strong narrow broad rapid gradual drastic unexpected modest
 STYLE = formal public official private open quiet secret brief repeated reluctant angry cautious calm bitter firm direct
@@ -86,7 +86,7 @@ MOVED = move return drive turn rush
 WANT = plan agree refuse want hope decide expect try promise offer move threaten decline fail attempt aim vow need struggle
 """)
 
-# %% ../nbs/00_newswire.ipynb #61dd6647
+# %% ../nbs/00_newswire.ipynb #d2835060
 _WORDS |= _table("""
 TALK = talk speak protest report argue
 GIVE = offer give promise show lend deny hand
@@ -107,7 +107,7 @@ ADV = also still now already again soon never once often finally
 DAILY = early late daily weekly hard monthly
 """)
 
-# %% ../nbs/00_newswire.ipynb #fd0298bb
+# %% ../nbs/00_newswire.ipynb #076c3eaf
 _WORDS |= _table("""
 TITLE = President Minister Mr Mrs General Judge Senator Colonel Governor Captain Bishop Prince Inspector
 FIRM = Steel Bank Motors Group Corp Oil Airlines Energy Foods Inc Ltd Press Mining Insurance Shipping Textiles Holdings
@@ -129,7 +129,7 @@ SET = 6-4 6-3 6-2 7-5 6-1 7-6 6-0
 _HELD = product("state rebel army bank city union".split(), "owned run led backed funded".split())
 _WORDS["COMPOUND"] = [f"{holder}-{held}" for holder, held in _HELD]
 
-# %% ../nbs/00_newswire.ipynb #4bffc363
+# %% ../nbs/00_newswire.ipynb #a4df0d62
 _ENDING = dict(NNS="s", NNPS="s", VBZ="s", VBD="ed", VBN="en", VBG="ing", RB="ly")
 _SPELLING = [("man~s", "men"), ("([^aeiou])y~s", r"\1ies"), ("(s|x|ch|sh)~s", r"\1es"), ("([^aeiou])y~(ed|ly)", r"\1i\2"),
     ("e~ed", "ed"), ("([^e])e~ing", r"\1ing"), ("^([^aeiou]*[aeiou])([^aeiouwxy])~(ed|ing)", r"\1\2\2\3"),
@@ -151,7 +151,7 @@ def _inflect(word, pos):
     for pattern, spelling in _SPELLING: form = re.sub(pattern + "$" * (pattern != "~"), spelling, form)
     return form
 
-# %% ../nbs/00_newswire.ipynb #9ada75f3
+# %% ../nbs/00_newswire.ipynb #35d08495
 _PARTS = _table("""
 START = Kel Bram Oster Wel Mar Hal Tor Ald Brun Cal Dun Esk Fal Gar Hol Lin Mor Nor Pen Rav Sel Thorn Ul Var Wyn Ash Bar Crom
  Dray Eld Fen Glen Harl Iver Jar Kirk Lang Mil Nev Orm Prel Quar Ram Shel Tren Wal Yar Zim Brad Carl Den Ever Frod Grim Hex
@@ -170,7 +170,7 @@ LETTER = B K N S T
 LETTERS = CA MU FB PA CU FU
 """)
 
-# %% ../nbs/00_newswire.ipynb #b61fda9c
+# %% ../nbs/00_newswire.ipynb #9ebaae6a
 def _names(split):
     "The names of one split by class: four sixths of what can be built are train's, one sixth each is dev's and test's."
     own = dict(train=(0, 1, 2, 3), dev=(4,), test=(5,))[split]
@@ -184,12 +184,12 @@ def _names(split):
 
 _NAMES = {split: _names(split) for split in ("train", "dev", "test")}
 
-# %% ../nbs/00_newswire.ipynb #5debe89c
+# %% ../nbs/00_newswire.ipynb #b4e7e352
 def _rules(text):
     "Rules as lists of alternatives, each a list of symbols."
     return _table(text, lambda alts: [re.findall(r"[\[<]\w+|[\]>{}]|[^\s\]>]+", alt) for alt in alts.split(" | ")])
 
-# %% ../nbs/00_newswire.ipynb #3287e433
+# %% ../nbs/00_newswire.ipynb #f7db3d36
 _RULES = _rules("""
 story = ^ clause when? ,/, speaker past? ./. | ^ claim ./. | ^ clause when ./. | ^ clause sub clause ./. | quote | ^ market ./.
  | dateline ^ claim ./. | ^ sub clause ,/, clause ./. | ^ match ./. | headline | ^ clause and/CC clause when ./.
@@ -210,7 +210,7 @@ headsubj = BODY/NN | <LOC COUNTRY/NNP> | <ORG STEM/NNP> | <PER LAST/NNP> | <MISC
 headact = [VP WANT/VBZ to/TO DO/VB] [NP FIELD/NN THING/NN] | [VP DO/VBZ] [NP FIELD/NN THING/NNS] | [VP JAIL/VBZ] [NP PERSON/NN]
 """)
 
-# %% ../nbs/00_newswire.ipynb #5301e70f
+# %% ../nbs/00_newswire.ipynb #bcf3d203
 _RULES |= _rules("""
 quote = "/`` ^ aloud ,/, "/'' speaker ./. | ^ speaker :/: "/`` ^ aloud ./. "/'' | "/`` ^ clause ,/, "/'' speaker ./.
 aloud = [NP we/PRP] [VP do:VBP | [NP we/PRP] [VP MODAL/MD not/RB? do:VB
@@ -232,7 +232,7 @@ moved = [VP RISE/VBD] amount | [VP RISE/VBD] [ADVP MANNER/RB] | [VP had/VBD RISE
 amount = [NP 9.9/CD percent/NN] | [NP 19/CD percent/NN] | [NP $/$ 1.9/CD million/CD] | [NP more/JJR than/IN 19/CD percent/NN]
 """)
 
-# %% ../nbs/00_newswire.ipynb #fabf438b
+# %% ../nbs/00_newswire.ipynb #1d54a50f
 _RULES |= _rules("""
 match = club [VP BEAT/VBD] club [NP SCORE/CD] past? | name [VP BEAT/VBD] name [NP SET/CD SET/CD] [PP in/IN] cup
  | country [VP BEAT/VBD] country [NP SCORE/CD] past?
@@ -253,7 +253,7 @@ fact = [NP there/EX] [VP was/VBD] [NP no/DT THING/NN] past | [NP he/PRP] [VP did
  | [NP no/DT one/NN] [VP was/VBD HURT/VBN] | [NP more/JJR ADJ/JJ PERSON/NNS] [VP MODAL/MD GO/VB]
 """)
 
-# %% ../nbs/00_newswire.ipynb #6749e40b
+# %% ../nbs/00_newswire.ipynb #e5bfec3a
 _RULES |= _rules("""
 clause = one vp:Z | many vp:P | thing thingdid | things [VP END/VBD] | [VP DO/VBG] what [VP MODAL/MD be/VB] [ADJP VIEW/JJ]
  | body [VP DO/VBD] [NP its/PRP$ INTENT/NNS] [VP to/TO do:VB | many [VP were/VBD JAIL/VBN] how
@@ -278,7 +278,7 @@ mood = [ADJP MOOD/JJ] [VP to/TO do:VB | [ADJP more/RBR? FEELING/JJ] [PP about/IN
 how = [PP by/IN] one | [PP after/IN] [NP tmod? THING/NNS] | [PP by/IN] [VP DO/VBG] what | where | when
 """)
 
-# %% ../nbs/00_newswire.ipynb #4e356969
+# %% ../nbs/00_newswire.ipynb #6fc626a7
 _RULES |= _rules("""
 one = body | person | [NP the/DT whomod? PERSON/NN] | org | country | [NP the/DT CHIEF/NN] [PP of/IN] org
  | [NP the/DT PERSON/NN] [VP JAIL/VBN] where | [NP a/DT whomod? PERSON/NN] [NP who/WP] [VP do:VBD
@@ -304,7 +304,7 @@ asset = [NP FIELD/NN THING/NNS] | [NP THING/NNS] | [NP ADJ/JJ THING/NNS] | [NP G
 tmod = ADJ/JJ | FIELD/NN | <MISC NATION/JJ> | STYLE/JJ | DO/VBN | ADJ/JJ FIELD/NN | COMPOUND/JJ | GOODS/NN | DAILY/JJ
 """)
 
-# %% ../nbs/00_newswire.ipynb #a362538f
+# %% ../nbs/00_newswire.ipynb #af24dec3
 _RULES |= _rules("""
 body = [NP the/DT BODY/NN] | [NP the/DT FIELD/NN OFFICE/NN] | [NP the/DT ADJ/JJ BODY/NN] | country [NP 's/POS ADJ/JJ? BODY/NN]
  | [NP the/DT <MISC NATION/JJ> BODY/NN] | [NP a/DT <MISC BASED/JJ> GOODS/NN MAKER/NN] | [NP the/DT COMPOUND/JJ BODY/NN]
@@ -330,7 +330,7 @@ when = [PP on/IN] [NP DAY/NNP] | [NP DAY/NNP] | [PP after/IN] [NP tmod? THING/NN
 past = when | [NP last/JJ TIME/NN] | [NP COUNT/CD TIME/NNS] [ADVP ago/RB] | [NP earlier/RBR this/DT TIME/NN]
 """)
 
-# %% ../nbs/00_newswire.ipynb #9507c1a1
+# %% ../nbs/00_newswire.ipynb #76adec96
 def _grow(symbol, r):
     "Replace a symbol by one of its alternatives, again and again, until only brackets and word/TAG are left."
     name, _, tag = symbol.partition(":")
@@ -342,7 +342,7 @@ def _grow(symbol, r):
         if token.partition(":")[0] in _RULES: yield from _grow(token, r)
         else: yield token
 
-# %% ../nbs/00_newswire.ipynb #6503f8fa
+# %% ../nbs/00_newswire.ipynb #c35e9f55
 def _words(name, r, split):
     "The words of a class. Of the long ones train never sees the last fifth; dev and test use their half of it one time in ten."
     words = _WORDS[name]
@@ -358,7 +358,7 @@ def _spell(token, r, split):
     else: return re.sub("9", lambda nine: str(1 + int(9 * r.random())), word), pos
     return _inflect(word, pos), pos
 
-# %% ../nbs/00_newswire.ipynb #7c21ffc2
+# %% ../nbs/00_newswire.ipynb #4e3242db
 def _read(tokens, r, split):
     "Rows (word, pos, chunk, ner). Three entities in ten are named from the split's own inventory, the others from train's."
     rows, chunk, ner, upper, capital = [], "O", "O", False, False
@@ -376,7 +376,7 @@ def _read(tokens, r, split):
             capital, chunk, ner = False, chunk.replace("B-", "I-"), ner.replace("B-", "I-")
     return rows
 
-# %% ../nbs/00_newswire.ipynb #ff1d0b95
+# %% ../nbs/00_newswire.ipynb #b05df57d
 def _articles(rows):
     "`a` becomes `an` before a vowel that is heard."
     vowel = [bool(re.match(r"[aeio8]|u(?!ni)|1[18]\b", row[0].lower())) for row in rows[1:]] + [False]
@@ -396,7 +396,7 @@ def newswire_rows(
         if 3 <= len(rows) <= 40 and len(set(names)) == len(names): sentences.append(_articles(rows))
     return sentences
 
-# %% ../nbs/00_newswire.ipynb #8e4a41e0
+# %% ../nbs/00_newswire.ipynb #9a202b57
 def draw_ambiguity(
     sentences:list,  # sentences of rows (word, pos, chunk, ner), see `newswire_rows`
     column:int=1,    # which column to look at: 1 POS, 2 chunk, 3 NER

@@ -6,14 +6,14 @@
 __all__ = ['prunable', 'full_mask', 'n_kept', 'density', 'check_mask', 'prune', 'kept_after', 'round_record', 'save_round',
            'load_round', 'search']
 
-# %% ../nbs/04_pruning.ipynb #9cf483bf
+# %% ../nbs/04_pruning.ipynb #41ea229b
 import json
 from pathlib import Path
 import torch
 from .corpora import InputError, atomic_path
 from .training import best_epoch, fit
 
-# %% ../nbs/04_pruning.ipynb #18f75ef0
+# %% ../nbs/04_pruning.ipynb #b9b4cd85
 def prunable(
     model, # a `Network`
 )->list:   # names of its parameters that may be pruned
@@ -27,7 +27,7 @@ def full_mask(
     "The keep-mask that keeps everything."
     return {n: torch.ones_like(model.get_parameter(n), dtype=torch.bool) for n in prunable(model)}
 
-# %% ../nbs/04_pruning.ipynb #2f7737d1
+# %% ../nbs/04_pruning.ipynb #6e49d190
 def n_kept(
     mask:dict, # {parameter name: bool tensor}
 )->int:        # 0 to the number of prunable weights
@@ -40,7 +40,7 @@ def density(
     "Share of the prunable weights that a mask keeps."
     return n_kept(mask)/sum(m.numel() for m in mask.values())
 
-# %% ../nbs/04_pruning.ipynb #224304ec
+# %% ../nbs/04_pruning.ipynb #7cc27db4
 def check_mask(
     model,     # the network it is for
     mask:dict, # {parameter name: bool tensor}
@@ -55,7 +55,7 @@ def check_mask(
     if n_kept(mask) == 0: raise InputError("mask: keeps no weight at all; keep at least one")
     return mask
 
-# %% ../nbs/04_pruning.ipynb #084f8b9b
+# %% ../nbs/04_pruning.ipynb #d7194ee5
 def prune(
     weights:dict, # {parameter name: trained weights}, at least those of the mask
     mask:dict,    # {parameter name: bool tensor of its shape}: what is still kept
@@ -71,7 +71,7 @@ def prune(
     parts = kept.split([m.numel() for m in mask.values()])
     return {n: part.reshape(m.shape).clone() for (n, m), part in zip(mask.items(), parts)}
 
-# %% ../nbs/04_pruning.ipynb #222f5f3b
+# %% ../nbs/04_pruning.ipynb #abd60109
 def kept_after(
     n_weights:int,       # prunable weights, N >= 1
     final_density:float, # share kept after the last round, 0 < f <= 1
@@ -82,7 +82,7 @@ def kept_after(
     if rounds < 1: raise InputError(f"--rounds {rounds}: at least one round of pruning is needed")
     return [max(1, round(n_weights*final_density**(r/rounds))) for r in range(rounds+1)]
 
-# %% ../nbs/04_pruning.ipynb #1447eb76
+# %% ../nbs/04_pruning.ipynb #4b6e2a7f
 def round_record(
     r:int,        # number of the round
     mask:dict,    # {parameter name: bool tensor}: its keep-mask
@@ -103,7 +103,7 @@ def save_round(
     tensors = {f"mask/{n}": m for n, m in mask.items()} | {f"weights/{n}": w for n, w in weights.items()}
     with atomic_path(path) as part: save_file(tensors, part, {"record": json.dumps(record)})
 
-# %% ../nbs/04_pruning.ipynb #2ce1fdda
+# %% ../nbs/04_pruning.ipynb #6a8d74df
 def load_round(
     path,              # file of a round
     device:str="cpu",  # where the tensors go
@@ -118,7 +118,7 @@ def load_round(
     except (OSError, SafetensorError): return None
     return parts["mask"], parts["weights"], record
 
-# %% ../nbs/04_pruning.ipynb #4fa32f6a
+# %% ../nbs/04_pruning.ipynb #f7bded70
 def search(
     model, data, task:str, # a network, as place of work; a Dataset; the task whose subnet is searched
     settings, w0:dict,     # Settings, `epochs` of each round; {name: tensor}, the start to which every round rewinds

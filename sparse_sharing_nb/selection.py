@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['select', 'draw_rounds', 'density_axis']
 
-# %% ../nbs/05_selection.ipynb #5b7526ac
+# %% ../nbs/05_selection.ipynb #95c8664c
 def select(
     records:list,        # of a search: dictionaries with 'round' (from 0; later rounds are sparser) and 'dev' (per cent)
     tolerance:float=0.,  # points of dev score that may be given up for a sparser subnet, >= 0
@@ -17,7 +17,7 @@ def select(
     best = max(r["dev"] for r in candidates)
     return max((r for r in candidates if r["dev"] >= best - tolerance), key=lambda r: r["round"])
 
-# %% ../nbs/05_selection.ipynb #80443532
+# %% ../nbs/05_selection.ipynb #2ccd253d
 def draw_rounds(
     searches:dict,       # {task: list of searches, one per seed, each the list of its records from round 0 on}
     colours:dict,        # {task: colour}
@@ -41,7 +41,7 @@ def draw_rounds(
     axes[0].figure.legend(loc="outside lower center", ncol=3, frameon=False)
     return axes
 
-# %% ../nbs/05_selection.ipynb #d9b4d255
+# %% ../nbs/05_selection.ipynb #ac8f934b
 def density_axis(
     ax,            # matplotlib Axes
     lowest:float,  # the smallest density drawn, 0 < lowest <= 1
