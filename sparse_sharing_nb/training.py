@@ -7,7 +7,7 @@ __all__ = ['PRESETS', 'span_edges', 'sentence_counts', 'score', 'reported_score'
            'Settings', 'learning_rate', 'joint_batches', 'make_optimiser', 'plain_step', 'train_on', 'save_state',
            'load_state', 'run_epoch', 'fit', 'best_epoch', 'draw_history']
 
-# %% ../nbs/03_training.ipynb #40f1c836
+# %% ../nbs/03_training.ipynb #396b8175
 import copy, itertools, json, math, time
 from dataclasses import dataclass
 import numpy as np, torch
@@ -15,7 +15,7 @@ from torch.nn.functional import cross_entropy
 from .corpora import InputError, atomic_path, task_colour
 from .encoding import Batch, equal_length_batches
 
-# %% ../nbs/03_training.ipynb #ad443f53
+# %% ../nbs/03_training.ipynb #9742f0f3
 def span_edges(
     tags,        # (n_tokens,) label numbers
     starts,      # (n_sentences + 1,) where sentences begin, and the end; no sentence is empty
@@ -32,7 +32,7 @@ def span_edges(
     ends = (mark > 0) & np.roll(begins | (mark == 0) | first, -1)
     return np.flatnonzero(begins), np.flatnonzero(ends), kind[begins]
 
-# %% ../nbs/03_training.ipynb #8e0a7e12
+# %% ../nbs/03_training.ipynb #adebcb2c
 def sentence_counts(
     gold,          # (n_tokens,) label numbers
     predicted,     # (n_tokens,) label numbers
@@ -50,7 +50,7 @@ def sentence_counts(
     count = lambda first: np.bincount(np.searchsorted(starts, first, side="right")-1, minlength=len(starts)-1)
     return np.stack([count(right), count(found[1][0]), count(found[0][0])], axis=1)
 
-# %% ../nbs/03_training.ipynb #aa756503
+# %% ../nbs/03_training.ipynb #970dfb03
 def score(
     counts, # (n_sentences, 3) right, predicted, gold
 )->float:   # per cent: accuracy if tokens were counted, F1 if spans were
@@ -67,7 +67,7 @@ def reported_score(
     sentences = [[[labels[i] for i in tags[a:b]] for a, b in zip(starts, starts[1:])] for tags in (gold, predicted)]
     return float(100*f1_score(*sentences, zero_division=0))
 
-# %% ../nbs/03_training.ipynb #6fa12a9e
+# %% ../nbs/03_training.ipynb #adfd5a5b
 def make_batch(
     data,              # a Dataset
     split,             # a Split of it
@@ -84,7 +84,7 @@ def make_batch(
     words, chars, where, labels = (torch.from_numpy(a).to(device) for a in arrays)
     return Batch(words, chars, where), labels
 
-# %% ../nbs/03_training.ipynb #f524a9e3
+# %% ../nbs/03_training.ipynb #c7bcf83b
 def extract(
     model,  # a network; it is left as it is
     masks,  # {parameter name: keep-mask of its shape}; everything is kept if None
@@ -95,7 +95,7 @@ def extract(
         for name, mask in (masks or {}).items(): subnet.get_parameter(name).mul_(mask)
     return subnet
 
-# %% ../nbs/03_training.ipynb #091c4c45
+# %% ../nbs/03_training.ipynb #cf7949d7
 @torch.no_grad()
 def predict(
     model, data,         # a network; a Dataset
@@ -117,7 +117,7 @@ def predict(
         predicted[tokens] = subnet(xb, task).argmax(-1).cpu().numpy()
     return predicted
 
-# %% ../nbs/03_training.ipynb #706f68cc
+# %% ../nbs/03_training.ipynb #d32c423c
 def evaluate(
     model, data, task, split="dev", masks=None, # as for `predict`
 )->np.ndarray:                                  # (n_sentences, 3) counts, see `sentence_counts`
@@ -125,7 +125,7 @@ def evaluate(
     part, predicted = data.splits[task][split], predict(model, data, task, split, masks)
     return sentence_counts(part.tags, predicted, part.starts, data.labels[task], data.schemes[task])
 
-# %% ../nbs/03_training.ipynb #18bc7a49
+# %% ../nbs/03_training.ipynb #6d4ad8aa
 @dataclass(frozen=True)
 class Settings:
     "How to train. The defaults are the preset `fast`."
@@ -146,7 +146,7 @@ PRESETS = {"fast": Settings(),
            "paper": Settings(optimiser="sgd", lr=.1, warm_up=0., decay="inverse", batch_size=10, epochs=100,
                              input_dropout=.5, variational=False)}
 
-# %% ../nbs/03_training.ipynb #79a78c66
+# %% ../nbs/03_training.ipynb #944cb3b0
 def learning_rate(
     settings:Settings, # lr, warm_up, decay and epochs are looked at
     step:int,          # number of the step, 0 to n_steps - 1
@@ -158,7 +158,7 @@ def learning_rate(
     if settings.decay == "inverse": return settings.lr/(1 + .05*int(done*settings.epochs))
     return settings.lr*.5*(1 + math.cos(math.pi*(done-settings.warm_up)/(1-settings.warm_up)))
 
-# %% ../nbs/03_training.ipynb #6c163079
+# %% ../nbs/03_training.ipynb #01d4dbde
 def joint_batches(
     sizes:dict,           # {task: (n_sentences,) tokens per sentence}
     batch_size:int,       # most sentences in a batch, >= 1
@@ -176,7 +176,7 @@ def joint_batches(
     queues = {task: itertools.cycle(batches[task]) for task in tasks}
     return [(str(task), next(queues[task])) for task in turns[order]()]
 
-# %% ../nbs/03_training.ipynb #341de2fc
+# %% ../nbs/03_training.ipynb #d3db686e
 def make_optimiser(
     model,             # a network
     settings:Settings, # optimiser, lr and momentum are looked at
@@ -193,7 +193,7 @@ def plain_step(
     "Move every parameter that has a gradient."
     optimiser.step()
 
-# %% ../nbs/03_training.ipynb #c0e56a0b
+# %% ../nbs/03_training.ipynb #ffb1f227
 def train_on(
     model, data, optimiser, # a network, trained in place; a Dataset; see `make_optimiser`
     settings:Settings, # its learning rate and clip are looked at
@@ -217,7 +217,7 @@ def train_on(
         losses.setdefault(task, []).append(loss.detach())
     return {task: torch.stack(values).mean().item() for task, values in losses.items()}
 
-# %% ../nbs/03_training.ipynb #b1524a28
+# %% ../nbs/03_training.ipynb #c54100ba
 def save_state(
     path,             # file to write, a .safetensors
     model, optimiser, # what is trained, and how
@@ -231,7 +231,7 @@ def save_state(
     tensors = {f"{group}/{name}": t.contiguous() for group, tensors in groups.items() for name, t in tensors.items()}
     with atomic_path(path) as part: save_file(tensors, part, {"history": json.dumps(history)})
 
-# %% ../nbs/03_training.ipynb #c4150a6e
+# %% ../nbs/03_training.ipynb #257dfe6d
 def load_state(
     path,             # file that `save_state` wrote, or is going to write
     model, optimiser, # receive the state; of the same sizes as those saved
@@ -250,7 +250,7 @@ def load_state(
     optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})
     return groups["best"], history
 
-# %% ../nbs/03_training.ipynb #481258ac
+# %% ../nbs/03_training.ipynb #24e628b3
 def run_epoch(
     model, data, optimiser, settings, # see `train_on`
     tasks, masks, seed,               # see `fit`
@@ -273,7 +273,7 @@ def run_epoch(
     return dict(epoch=epoch+1, loss=losses, dev=dev, mean_dev=float(np.mean(list(dev.values()))),
                 tokens=tokens, evaluated_tokens=evaluated, seconds=seconds)
 
-# %% ../nbs/03_training.ipynb #517a2d13
+# %% ../nbs/03_training.ipynb #7f64165d
 def fit(
     model, data,          # a network, which holds the best weights afterwards; a Dataset
     settings:Settings=PRESETS["fast"], # how to train
@@ -290,16 +290,16 @@ def fit(
     best, history = load_state(path, model, optimiser) if path else (None, [])
     try:
         for epoch in range(len(history), settings.epochs):
-            history.append(run_epoch(model, data, optimiser, settings, tasks, masks, seed, epoch, step, progress))
-            if history[-1] is best_epoch(history): best = {n: t.clone() for n, t in model.state_dict().items()}
+            record = run_epoch(model, data, optimiser, settings, tasks, masks, seed, epoch, step, progress)
+            if record is best_epoch([*history, record]): best = {n: t.clone() for n, t in model.state_dict().items()}
+            history.append(record)
             if path: save_state(path, model, optimiser, best, history)
             if on_epoch: on_epoch(history)
-    except KeyboardInterrupt:
-        print(f"stopped after {len(history)} of {settings.epochs} epochs; the best weights so far are kept")
+    except KeyboardInterrupt: print(f"stopped after {len(history)} of {settings.epochs} epochs; the best weights are kept")
     if best: model.load_state_dict(best)
     return history
 
-# %% ../nbs/03_training.ipynb #05a8ffa6
+# %% ../nbs/03_training.ipynb #4d08da63
 def best_epoch(
     history:list, # records of `fit`
 )->dict:          # one of them
@@ -319,5 +319,6 @@ def draw_history(
         colour = task_colour(task, tasks or list(history[0]["dev"]))
         ax.plot(epochs, [h["dev"][task] for h in history], color=colour, marker=".", label=None if task in shown else task)
         ax.plot(kept["epoch"], kept["dev"][task], "o", ms=10, mfc="none", color=colour)
+    ax.xaxis.get_major_locator().set_params(integer=True)
     ax.set(xlabel="epoch (ring: the one kept)", ylabel="dev score (%)"); ax.legend()
     return ax

@@ -20,6 +20,10 @@ ARGUMENTS = {
     "vectors": (["--vectors", "nowhere.txt"], "--vectors nowhere.txt"),
     "data folder": (["--corpus", "conll2003", "--data", "nowhere"], "--data nowhere"),
     "no data folder": (["--corpus", "conll2003"], "SPARSE_SHARING_DATA"),
+    "tolerance": (["--tolerance", "-1"], "--tolerance -1"),
+    "learning rate": (["--lr", "0"], "--lr 0"),
+    "density": (["--final-density", "1.5"], "--final-density 1.5"),
+    "warm-up": (["--epochs", "2", "--warmup-epochs", "2"], "--warmup-epochs 2"),
     "own file": (["--corpus", "mine=nowhere.txt:2=pos"], "nowhere.txt: cannot be read"),
 }
 
@@ -58,7 +62,7 @@ def test_model(content, tmp_path, capsys):
     assert str(tmp_path) in complaint(["tag", "--model", str(tmp_path), "Hello."], capsys)
 
 
-@pytest.mark.parametrize("argv", [[], ["study"], ["study", "--out", "x", "--epochs", "0"], ["study", "--out", "x", "--seeds", "a"], ["dance"]])
+@pytest.mark.parametrize("argv", [[], ["study"], ["study", "--out", "x", "--epochs", "0"], ["study", "--out", "x", "--seeds", "a"], ["study", "--out", "x", "--seeds", "2-1"], ["study", "--out", "x", "--tasks", ","], ["dance"]])
 def test_words_the_command_does_not_know(argv, capsys):
     with pytest.raises(SystemExit) as stopped: main(argv)
     assert stopped.value.code == 2 and "usage: sparse-sharing" in capsys.readouterr().err
