@@ -16,7 +16,7 @@ def study(out, *arguments):
     "Run a study; its records by what was trained."
     assert main(["study", *arguments, "--out", str(out)]) is None
     records = [json.loads(path.read_text()) for path in out.glob("runs/*/record.json")]
-    return {"+".join(r["tasks"]): r for r in records if r["method"] not in ("search", "hard")}
+    return {"+".join(r["tasks"]): r for r in records if r["method"] not in ("warmup", "search", "hard")}
 
 
 @pytest.fixture(scope="module")
