@@ -23,7 +23,7 @@ def study(out, *arguments):
 def newswire(tmp_path_factory):
     "Single tasks on the built-in corpus, at the size and width of the demo."
     out = tmp_path_factory.mktemp("newswire")
-    return out, study(out, "--methods", "single", "--hidden", "100", "--lr", "4e-3", "--batch-size", "16", "--epochs", "8")
+    return out, study(out, "--methods", "single", "--train-sentences", "1500", "--hidden", "100", "--lr", "4e-3", "--batch-size", "16", "--epochs", "8")
 
 
 def test_newswire_is_neither_trivial_nor_hopeless(newswire):
