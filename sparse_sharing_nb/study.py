@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
-import numpy as np, torch
+import torch
 from .baselines import train_hard, train_single, train_subnet
 from .corpora import InputError, atomic_path, load_tasks, to_spans, to_tags
 from .encoding import Batch, Vocab, build_lexicon, build_vocab, encode, load_vectors

@@ -83,11 +83,18 @@ def test_two_files_of_ones_own(tmp_path, capsys):
 
 
 def test_readme_says_what_was_measured():
-    "The tables in the README are those under results/."
+    "Every table in the README is one under results/, and the figures in its prose follow from them."
     readme = (ROOT/"README.md").read_text(encoding="utf-8")
-    quoted = re.findall(r"<!-- (results/\S+) -->\n((?:\|.*\n)+)", readme)
-    assert len(quoted) >= 2
-    for path, table in quoted: assert table.strip() in (ROOT/path).read_text(encoding="utf-8"), path
+    quoted = re.findall(r"<!-- results/(\S+)/table.md -->\n((?:(?:\|.*)?\n)+)", readme)
+    assert {name for name, _ in quoted} == {"conll2003-single", "conll2003-sparse"}
+    for name, tables in quoted: assert tables.strip() == (ROOT/"results"/name/"table.md").read_text(encoding="utf-8").strip(), name
+    table = {name: json.loads((ROOT/"results"/name/"table.json").read_text()) for name, _ in quoted}
+    (single,), (hard, sparse) = table["conll2003-single"], table["conll2003-sparse"]
+    gain = {task: f"{sparse['test'][task]['mean'] - hard['test'][task]['mean']:+.2f}" for task in hard["test"]}
+    ratio = {key: sparse[key]/hard[key] for key in ("params", "epoch_equivalents")}
+    for said in (f"NER by {gain['ner']}", f"chunking by {gain['chunk']}", f"POS by {gain['pos']}", f"{ratio['params']:.0%} of the",
+                 f"{ratio['epoch_equivalents']:.1f} times the work", f"{single['test']['ner']['mean']:.2f} on test", f"{single['seconds']:.0f} seconds"):
+        assert said in readme, said
 
 
 def test_help_does_not_wait_for_torch():
