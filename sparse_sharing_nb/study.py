@@ -4,8 +4,9 @@
 
 # %% auto #0
 __all__ = ['METHODS', 'Config', 'load_data', 'choose', 'check_plan', 'plan', 'check_writable', 'peak_memory_mb', 'provenance',
-           'save_model', 'load_model', 'whole', 'read_record', 'run', 'carry_out', 'choose_masks', 'train',
-           'make_record', 'describe_model', 'counting_bar', 'run_and_count', 'headline', 'run_all', 'tokenize', 'tag']
+           'make_network', 'save_model', 'load_model', 'whole', 'read_record', 'run', 'carry_out', 'choose_masks',
+           'train', 'make_record', 'describe_model', 'counting_bar', 'run_and_count', 'headline', 'run_all', 'tokenize',
+           'tag']
 
 # %% ../nbs/09_study.ipynb #b42d01e3
 import hashlib, itertools, json, os, platform, re, shutil, signal, subprocess, sys, tempfile, threading
@@ -15,12 +16,12 @@ from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
 import torch
-from .baselines import train_hard, train_single, train_subnet
+from .baselines import CONTROLS, SoftNetwork, hierarchical_masks, train_hard, train_single, train_subnet
 from .corpora import InputError, atomic_path, load_tasks, to_spans, to_tags
 from .encoding import Batch, Vocab, build_lexicon, build_vocab, encode, load_vectors
 from .joint import train_jointly
 from .merging import n_merged_parameters, overlaps
-from .network import build_network, n_core_parameters
+from .network import Network, build_network, n_core_parameters
 from .pruning import density, kept_after, load_round, search
 from .selection import select
 from .training import PRESETS, best_epoch, extract, predict, reported_score, sentence_counts
@@ -37,6 +38,7 @@ class Config:
     tasks:tuple=("pos", "chunk", "ner") # all tasks of the study: they decide vocabulary, heads, and the cost of a joint epoch
     train_sentences:int=None        # of each corpus, >= 1; all if None
     vectors:str="none"              # 'none', 'glove' or a text file
+    freeze_vectors:bool=False       # keep the word vectors as they were given
     preset:str="fast"               # a key of `PRESETS`
     epochs:int=10                   # >= 1; of each round, in a search
     lr:float=None                   # highest learning rate, > 0; the preset's if None
@@ -48,7 +50,9 @@ class Config:
     needs:tuple=()                  # ids of the runs this one starts from: warm-up, searches
 
     @property
-    def id(self): return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:12]
+    def id(self):    # a switch that is off leaves no trace, so that a new switch changes no old id
+        said = {name: value for name, value in asdict(self).items() if value is not False}
+        return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:12]
 
 # %% ../nbs/09_study.ipynb #65deba8c
 @lru_cache(maxsize=1)
@@ -68,7 +72,8 @@ def load_data(
 
 # %% ../nbs/09_study.ipynb #5b11888b
 METHODS = {            # (a run per task?, needs mask searches?)
-    "single": (True, False), "subnet": (True, True), "hard": (False, False), "sparse": (False, True)}
+    "single": (True, False), "subnet": (True, True), "hard": (False, False), "soft": (False, False), "hierarchical": (False, False),
+    "sparse": (False, True), **dict.fromkeys(CONTROLS, (False, True))}
 
 def choose(
     argument:str, value, # its name, as the user knows it; what the user gave
@@ -90,6 +95,7 @@ def check_plan(
     kept_after(1, final_density, rounds)
     if not tolerance >= 0: raise InputError(f"--tolerance {tolerance}: must be 0 or more points of dev score")
     if base.lr is not None and not base.lr > 0: raise InputError(f"--lr {base.lr}: must be above 0")
+    if base.freeze_vectors and base.vectors == "none": raise InputError("--freeze-vectors: there are none; give some with --vectors")
     taken = [task for task in base.tasks if hasattr(torch.nn.ModuleDict(), task)]
     if taken: raise InputError(f"--tasks {taken[0]}: PyTorch needs this name for itself; give the task another")
     if not 0 <= warmup_epochs < base.epochs:
@@ -149,6 +155,16 @@ def provenance()->dict: # versions {package: text}; commit, 12 digits and a + if
     packages = {name: version(name) for name in ("sparse_sharing_nb", "torch", "numpy", "seqeval")}
     return dict(versions={"python": platform.python_version(), **packages}, commit=commit)
 
+# %% ../nbs/09_study.ipynb #41b5c3a6
+def make_network(
+    config:Config, vocab, # its method, seed and sizes are looked at; a Vocab
+    vectors=None,         # see `build_network`
+    **sizes,              # further arguments of `Network`: dropout, …; word_dim where there are no vectors
+)->Network:               # untrained, on the CPU
+    "The network that a method trains."
+    kind, n_layers = SoftNetwork if config.method == "soft" else Network, config.n_layers + (config.method == "hierarchical")
+    return build_network(vocab, vectors, config.seed, kind, hidden=config.hidden, n_layers=n_layers, **sizes)
+
 # %% ../nbs/09_study.ipynb #dc448d2e
 def save_model(
     folder,        # the run's folder
@@ -180,8 +196,7 @@ def load_model(
     except (OSError, SafetensorError):
         raise InputError(f"--model {folder}: no whole model.safetensors in it; name a finished run, DIR/runs/<id>") from None
     vocab, config = Vocab(**about["vocab"]), about["config"]
-    word_dim = weights["reader.embedding.weight"].shape[1]
-    network = build_network(vocab, word_dim=word_dim, hidden=config["hidden"], n_layers=config["n_layers"])
+    network = make_network(Config(**config), vocab, word_dim=weights["reader.embedding.weight"].shape[1])
     network.load_state_dict(weights)
     return network.eval(), masks or None, vocab, about["schemes"], config
 
@@ -239,7 +254,8 @@ def carry_out(
     given = {name: value for name in ("lr", "batch_size") if (value := getattr(config, name))}
     settings = replace(PRESETS[config.preset], epochs=config.epochs, **given)
     dropout = {name: getattr(settings, name) for name in ("dropout", "input_dropout", "variational")}
-    network = build_network(data.vocab, vectors, config.seed, hidden=config.hidden, n_layers=config.n_layers, **dropout)
+    network = make_network(config, data.vocab, vectors, **dropout)
+    network.reader.embedding.requires_grad_(not config.freeze_vectors)
     warm = [load_model(out/"runs"/record["id"])[0] for record in before if record["method"] == "warmup"]
     if warm: network.load_state_dict(warm[0].state_dict())
     network.to(config.device); how = dict(seed=config.seed, on_epoch=on_epoch, progress=progress)
@@ -249,6 +265,8 @@ def carry_out(
         if len(rounds) <= config.rounds: raise KeyboardInterrupt
         return make_record(config, data, rounds, before) | dict(rounds=rounds)
     chosen, masks = choose_masks(config, before, out)
+    if config.method == "hierarchical": masks = hierarchical_masks(network, config.trained)
+    if config.method in CONTROLS: masks = CONTROLS[config.method](masks, config.seed)
     history = train(config.method, network, data, config.trained, masks, settings, path=folder/"state.safetensors", **how)
     if len(history) < config.epochs: raise KeyboardInterrupt
     save_model(folder, network, data, config, masks)
@@ -274,7 +292,7 @@ def train(
     "The one call that each method is."
     if method == "single": return train_single(network, data, *trained, settings, **how)
     if method == "subnet": return train_subnet(network, data, *trained, *masks.values(), settings, **how)
-    if method in ("hard", "warmup"): return train_hard(network, data, settings, **how)
+    if method in ("hard", "soft", "warmup"): return train_hard(network, data, settings, **how)
     return train_jointly(network, data, masks, settings, **how)
 
 # %% ../nbs/09_study.ipynb #00dc5f5b
