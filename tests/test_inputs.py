@@ -18,6 +18,7 @@ ARGUMENTS = {
     "method": (["--methods", "double"], "--methods double"),
     "preset": (["--preset", "slow"], "--preset slow"),
     "vectors": (["--vectors", "nowhere.txt"], "--vectors nowhere.txt"),
+    "frozen nothing": (["--freeze-vectors"], "--freeze-vectors"),
     "data folder": (["--corpus", "conll2003", "--data", "nowhere"], "--data nowhere"),
     "no data folder": (["--corpus", "conll2003"], "SPARSE_SHARING_DATA"),
     "tolerance": (["--tolerance", "-1"], "--tolerance -1"),

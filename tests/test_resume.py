@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from safetensors.numpy import load_file
 
-COMMAND = [Path(sys.executable).with_name("sparse-sharing"), "study", "--tasks", "pos,ner", "--methods", "single,subnet,hard,sparse", "--train-sentences", "300",
+COMMAND = [Path(sys.executable).with_name("sparse-sharing"), "study", "--tasks", "pos,ner", "--methods", "single,subnet,hard,soft,hierarchical,sparse,sparse-independent", "--train-sentences", "300",
            "--hidden", "16", "--epochs", "4", "--rounds", "2", "--epochs-per-round", "2", "--warmup-epochs", "1", "--workers", "2"]
 
 
@@ -35,7 +35,7 @@ def uninterrupted(tmp_path_factory):
 
 def test_nothing_half_done_is_left(uninterrupted):
     weights, scores = uninterrupted
-    assert len(scores) == 9                                               # warm-up, 2 searches, 2 single, 2 subnets, hard, sparse
+    assert len(scores) == 12                                              # warm-up, 2 searches, 2 single, 2 subnets, 5 of both tasks
     assert sorted({file for _, file, _ in weights}) == ["model.safetensors", "round-0.safetensors", "round-1.safetensors", "round-2.safetensors"]
 
 
