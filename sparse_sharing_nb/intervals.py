@@ -29,6 +29,7 @@ def bootstrap(
                 some[seeds == s] += 200*right/np.maximum(predicted + gold, 1)/n_seeds
     return scores
 
+# %% ../nbs/09a_intervals.ipynb #6d52aab1
 def interval(
     values,    # (n_draws,) of a bootstrap
     level=.95, # share of the draws that lie inside, 0 < level < 1

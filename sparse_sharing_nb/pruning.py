@@ -11,7 +11,7 @@ import json
 from pathlib import Path
 import torch
 from .corpora import InputError, atomic_path
-from .training import best_epoch, fit
+from .training import best_epoch, finished, fit
 
 # %% ../nbs/04_pruning.ipynb #b9b4cd85
 def prunable(
@@ -135,7 +135,7 @@ def search(
             if r: mask = prune(weights, mask, n_keep)
             model.load_state_dict(w0)
             history = fit(model, data, settings, [task], {task: mask}, path=state, **how)
-            if len(history) < settings.epochs: return records
+            if not finished(history, settings): return records
             done = mask, model.state_dict(), round_record(r, mask, history)
             save_round(file, *done)
         state.unlink(missing_ok=True)

@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['read_records', 'arms', 'summary', 'make_row', 'add_differences', 'compare', 'make_table', 'table_text',
-           'differences_text', 'draw_scores', 'draw_differences', 'draw_overlaps', 'study_figures', 'write_results']
+           'differences_text', 'draw_scores', 'draw_differences', 'draw_overlaps', 'make_panels', 'study_figures',
+           'write_results']
 
 # %% ../nbs/09b_report.ipynb #41d47aa2
 import gzip, itertools, json
@@ -218,20 +219,28 @@ def draw_overlaps(
     return ax
 
 # %% ../nbs/09b_report.ipynb #fbe05970
+def make_panels(
+    n:int,                         # panels, >= 1
+    width:float, height:float,     # inches, of each
+    columns:int=4, **how,          # most beside each other; sharey
+)->tuple:                          # (matplotlib Figure, n Axes)
+    "A figure of several panels."
+    from matplotlib.figure import Figure
+    columns = min(n, columns); lines = -(-n//columns)
+    figure = Figure(figsize=(width*columns, height*lines), layout="constrained")
+    axes = figure.subplots(lines, columns, squeeze=False, **how).flat
+    for ax in axes[n:]: ax.remove()
+    return figure, axes[:n]
+
+# %% ../nbs/09b_report.ipynb #bed26f81
 def study_figures(
     records:list, # of a study
     rows:list,    # its table
 )->dict:          # {name: matplotlib Figure}: scores, against-single, against-hard, epochs, rounds, overlap
     "All that these records can show; differences on test, where there is a test."
-    from matplotlib.figure import Figure
     figures, models = {}, {name: sum(by_seed.values(), []) for name, by_seed in arms(records).items()}
     tasks = list(dict.fromkeys(t for row in rows for t in row["dev"]))
-    def panels(name, n, width, height, columns=4, **how):
-        columns = min(n, columns); lines = -(-n//columns)
-        figures[name] = Figure(figsize=(width*columns, height*lines), layout="constrained")
-        axes = figures[name].subplots(lines, columns, squeeze=False, **how).flat
-        for ax in axes[n:]: ax.remove()
-        return axes[:n]
+    def panels(name, *sizes, **how): figures[name], axes = make_panels(*sizes, **how); return axes
     split = "test" if any(s for row in rows for s in row["test"].values()) else "dev"
     draw_scores(rows, axes=panels("scores", len(tasks), .5 + 2.4, 1.2+.3*len(rows), sharey=True))
     for reference in ("single", "hard"):

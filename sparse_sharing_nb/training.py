@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['PRESETS', 'span_edges', 'sentence_counts', 'score', 'reported_score', 'make_batch', 'extract', 'predict', 'evaluate',
            'Settings', 'learning_rate', 'joint_batches', 'make_optimiser', 'plain_step', 'train_on', 'save_state',
-           'load_state', 'run_epoch', 'fit', 'best_epoch', 'draw_history']
+           'load_state', 'run_epoch', 'finished', 'fit', 'best_epoch', 'draw_history']
 
 # %% ../nbs/03_training.ipynb #396b8175
 import copy, itertools, json, math, time
@@ -137,6 +137,7 @@ class Settings:
     batch_size:int=32          # most sentences in a batch, >= 1
     clip:float=5.              # largest norm of a gradient, > 0
     epochs:int=10              # times through the training data, >= 1
+    flat:float=0.              # stop when an epoch adds no more than so many points to the best mean dev score; 0: never
     dropout:float=.5           # share dropped after the LSTM, 0 <= p < 1
     input_dropout:float=.3     # of words and their spelling, 0 <= p < 1
     variational:bool=True      # one dropout draw per sentence; one per word if False
@@ -274,6 +275,16 @@ def run_epoch(
                 tokens=tokens, evaluated_tokens=evaluated, seconds=seconds)
 
 # %% ../nbs/03_training.ipynb #7f64165d
+def finished(
+    history:list,      # records of `fit`, so far
+    settings:Settings, # epochs and flat are looked at
+)->bool:               # True after the last epoch, or once the curve is flat
+    "Is this training over?"
+    scores = [record["mean_dev"] for record in history]
+    flat = settings.flat > 0 and len(scores) > 1 and max(scores) - max(scores[:-1]) <= settings.flat
+    return flat or len(history) >= settings.epochs
+
+# %% ../nbs/03_training.ipynb #252d0c0e
 def fit(
     model, data,          # a network, which holds the best weights afterwards; a Dataset
     settings:Settings=PRESETS["fast"], # how to train
@@ -289,8 +300,8 @@ def fit(
     optimiser, tasks = make_optimiser(model, settings), list(tasks or data.splits)
     best, history = load_state(path, model, optimiser) if path else (None, [])
     try:
-        for epoch in range(len(history), settings.epochs):
-            record = run_epoch(model, data, optimiser, settings, tasks, masks, seed, epoch, step, progress)
+        while not finished(history, settings):
+            record = run_epoch(model, data, optimiser, settings, tasks, masks, seed, len(history), step, progress)
             if record is best_epoch([*history, record]): best = {n: t.clone() for n, t in model.state_dict().items()}
             history.append(record)
             if path: save_state(path, model, optimiser, best, history)

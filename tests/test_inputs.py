@@ -23,6 +23,7 @@ ARGUMENTS = {
     "no data folder": (["--corpus", "conll2003"], "SPARSE_SHARING_DATA"),
     "tolerance": (["--tolerance", "-1"], "--tolerance -1"),
     "learning rate": (["--lr", "0"], "--lr 0"),
+    "flat": (["--stop-flat", "-1"], "--stop-flat -1"),
     "density": (["--final-density", "1.5"], "--final-density 1.5"),
     "warm-up": (["--epochs", "2", "--warmup-epochs", "2"], "--warmup-epochs 2"),
     "own file": (["--corpus", "mine=nowhere.txt:2=pos"], "nowhere.txt: cannot be read"),
