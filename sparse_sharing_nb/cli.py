@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['SETTINGS', 'names', 'seeds', 'at_least_one', 'text_arguments', 'training_arguments', 'search_arguments',
-           'study_arguments', 'make_parser', 'do_study', 'said', 'do_redraw', 'do_tag', 'main']
+           'study_arguments', 'explore_arguments', 'do_explore', 'make_parser', 'do_study', 'said', 'do_redraw',
+           'do_tag', 'main']
 
 # %% ../nbs/14_cli.ipynb #38d5ea5d
 import argparse, os, shlex, sys
@@ -93,6 +94,27 @@ def study_arguments(
     for title, arguments in (("text", text_arguments), ("training", training_arguments), ("mask search", search_arguments)):
         arguments(parser.add_argument_group(title).add_argument)
 
+# %% ../nbs/14_cli.ipynb #e5d1c0a2
+def explore_arguments(
+    parser, # of the subcommand
+):
+    "The arguments of `explore`."
+    add = parser.add_argument
+    add("--study", metavar="DIR", help="folder of a study with mask searches (default: a small one of its own, made the first time)")
+    add("--data", metavar="DIR", help="folder that holds the study's corpus (default: SPARSE_SHARING_DATA)")
+    add("--ip", default="127.0.0.1", metavar="ADDRESS", help="where to listen (default: 127.0.0.1, this machine only)")
+    add("--port", type=int, default=0, metavar="N", help="default: one that is free")
+    add("--no-browser", action="store_true", help="print the address and open no browser")
+    add("--prepare", action="store_true", help="make the small study if it is not there yet, and stop")
+
+def do_explore(
+    args, # what `make_parser` parsed
+):
+    "Show the explorer until Ctrl-C. Raises InputError for what it cannot show."
+    from sparse_sharing_nb import explorer
+    if args.prepare: print(f"the explorer's small study is in {explorer.own_study()}")
+    else: explorer.serve(args.study, args.data, args.ip, args.port, not args.no_browser)
+
 # %% ../nbs/14_cli.ipynb #2286405d
 def make_parser()->argparse.ArgumentParser: # what it parses has `action`, the function to call
     "The whole command line."
@@ -115,6 +137,8 @@ def make_parser()->argparse.ArgumentParser: # what it parses has `action`, the f
     redraw = command("redraw", do_redraw, "make table and figures again from the records of a study",
         "Make table.md, table.json and figures/ from DIR/runs or DIR/records.jsonl; nothing is trained.")
     redraw.add_argument("folder", nargs="+", metavar="DIR", help="folder of a study, or one of results/")
+    explore_arguments(command("explore", do_explore, "move the pruning rates on a page in the browser",
+        "Open the explorer: sliders for the densities, live overlap and scores. Needs the extra page (Voilà)."))
     return parser
 
 # %% ../nbs/14_cli.ipynb #782af63c
