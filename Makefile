@@ -8,7 +8,7 @@ BIN := .venv/bin
 PIP := $(BIN)/pip
 export TORCH
 .DELETE_ON_ERROR:
-.PHONY: help demo test notebooks lab clean
+.PHONY: help demo explore test notebooks lab clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' Makefile
@@ -16,6 +16,12 @@ help: ## list the targets
 demo: .venv/demo.ok ## run a small study; tables and figures go to demo/
 	@echo "== a small study on the built-in corpus: sparse-sharing $(DEMO); output in demo/"
 	$(BIN)/sparse-sharing $(DEMO)
+	@echo "== the explorer's small model, kept in your cache folder"
+	$(BIN)/sparse-sharing explore --prepare
+
+explore: .venv/page.ok ## move the pruning rates on a page in your browser
+	@echo "== the explorer; trains its small model first if there is none (under a minute, once)"
+	$(BIN)/sparse-sharing explore
 
 test: .venv/test.ok ## run all tests: library, every notebook, drift, packaging
 	@echo "== all tests, every notebook and the packaging included; output here only"
@@ -58,8 +64,9 @@ endif
 	@echo '# $(TORCH)' >> $@
 
 .venv/lab.ok: EXTRAS = [notebooks]
-.venv/test.ok: EXTRAS = [notebooks,glove,dev]
-.venv/demo.ok .venv/lab.ok .venv/test.ok: .venv/torch.txt settings.ini setup.py pyproject.toml
+.venv/page.ok: EXTRAS = [page]
+.venv/test.ok: EXTRAS = [notebooks,page,glove,dev]
+.venv/demo.ok .venv/lab.ok .venv/page.ok .venv/test.ok: .venv/torch.txt settings.ini setup.py pyproject.toml
 	@echo "== installs sparse_sharing_nb$(EXTRAS) into .venv (minutes the first time)"
 	@$(FORGET_HALF)
 	$(PIP) install --quiet --constraint .venv/torch.txt --editable '.$(EXTRAS)'

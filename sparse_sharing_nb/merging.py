@@ -140,7 +140,7 @@ def draw_owners(
     squares = torch.tensor([[c for c in cs for _ in range(wide//len(cs))] for cs in colours.values()])    # (sets, wide, 3)
     number = sum(m.long() << i for i, m in enumerate(reversed(masks.values())))    # owners, read as a binary number
     ax.imshow(squares[number].reshape(rows, -1, 3).numpy(), extent=(0, columns, rows, 0), interpolation="nearest")
-    ax.hlines(range(rows+1), 0, columns, color="white", lw=2); ax.vlines(range(columns+1), 0, rows, color="white", lw=2)
+    for lines in (ax.hlines(range(rows+1), 0, columns), ax.vlines(range(columns+1), 0, rows)): lines.set(color="white", lw=min(2, 40/rows))
     key = sorted(reversed(colours), key=sum)    # nobody, one owner, two, …
     patches = [tuple(plt.Rectangle((0, 0), 1, 1, fc=c) for c in colours[owners]) for owners in key]
     labels = ["+".join(t for t, owns in zip(masks, owners) if owns) or "nobody" for owners in key]

@@ -6,7 +6,7 @@
 __all__ = ['METHODS', 'Config', 'config_of', 'text_of', 'load_data', 'choose', 'check_plan', 'plan', 'check_writable',
            'peak_memory_mb', 'provenance', 'make_network', 'save_model', 'load_model', 'whole', 'read_record', 'run',
            'carry_out', 'choose_masks', 'train', 'make_record', 'describe_model', 'counting_bar', 'run_and_count',
-           'headline', 'run_all', 'tokenize', 'tag']
+           'headline', 'run_all', 'tokenize', 'tag_words', 'tag']
 
 # %% ../nbs/09_study.ipynb #b42d01e3
 import hashlib, itertools, json, os, platform, re, shutil, signal, subprocess, sys, tempfile, threading
@@ -419,18 +419,25 @@ def tokenize(
     word = r"[A-Z](?:\.[A-Z])+\.?|\d+(?:[.,:/-]\d+)*%?|\w+?(?=n't\b)|n't\b|'(?:s|re|ve|ll|d|m)\b|\w+(?:-\w+)*|\.\.\.|\S"
     return [re.findall(word, s) for s in sentences]
 
+# %% ../nbs/09_study.ipynb #41a93cf2
 @torch.no_grad()
+def tag_words(
+    subnet, task:str, # a network; whose head
+    words:list,       # of one sentence, at least one
+    vocab, scheme,    # a Vocab; 'BIO2', 'BIOES' or None
+)->list:              # a label per word, spans in BIO2
+    "Tag one sentence with one task."
+    lexicon = build_lexicon(list(dict.fromkeys(words)), vocab)
+    where = torch.tensor([[lexicon.forms[w] for w in words]])
+    xb = Batch(torch.from_numpy(lexicon.words)[where], torch.from_numpy(lexicon.chars), where)
+    labels = [vocab.labels[task][i] for i in subnet(xb, task).argmax(-1)[0]]
+    return to_tags(to_spans(labels), len(labels)) if scheme else labels
+
 def tag(
     folder,         # of a finished run
     sentences:list, # lists of words, none empty
 )->list:            # per sentence {task: labels}, spans in BIO2
     "Tag sentences with every task the run was trained on. Raises InputError if the folder holds no model."
     network, masks, vocab, schemes, config = load_model(folder)
-    subnets, tagged = {task: extract(network, masks and masks[task]) for task in config["trained"]}, []
-    for words in sentences:
-        lexicon = build_lexicon(list(dict.fromkeys(words)), vocab)
-        where = torch.tensor([[lexicon.forms[w] for w in words]])
-        xb = Batch(torch.from_numpy(lexicon.words)[where], torch.from_numpy(lexicon.chars), where)
-        labels = {task: [vocab.labels[task][i] for i in subnet(xb, task).argmax(-1)[0]] for task, subnet in subnets.items()}
-        tagged.append({task: to_tags(to_spans(l), len(l)) if schemes[task] else l for task, l in labels.items()})
-    return tagged
+    subnets = {task: extract(network, masks and masks[task]) for task in config["trained"]}
+    return [{task: tag_words(subnet, task, words, vocab, schemes[task]) for task, subnet in subnets.items()} for words in sentences]

@@ -70,6 +70,11 @@ def test_command_line_starts(clean, tmp_path):
     assert "usage: sparse-sharing" in run(clean/"sparse-sharing", "--help", cwd=tmp_path)
 
 
+def test_explorer_says_what_it_lacks(clean, tmp_path):
+    done = subprocess.run([clean/"sparse-sharing", "explore", "--no-browser"], cwd=tmp_path, text=True, capture_output=True)
+    assert done.returncode == 2 and "[page]" in done.stderr and "Traceback" not in done.stderr
+
+
 def test_makers_tools_are_not_needed(clean, tmp_path):
     "nbdev makes the library and JupyterLab shows it; neither comes along."
     installed = {dist["name"] for dist in json.loads(run(clean/"python", "-m", "pip", "list", "--format", "json", cwd=tmp_path))}
