@@ -38,7 +38,7 @@ def chance_overlap(
     "OR₀: what chance gives at these densities, tensor by tensor. Raises ZeroDivisionError if nobody keeps any weight."
     shared = touched = 0.
     for name, mask in masks[0].items():
-        kept = torch.stack([m[name].float().mean(dtype=torch.float64) for m in masks])    # (n_tasks,) densities
+        kept = torch.tensor([int(m[name].sum()) for m in masks], dtype=torch.float64)/mask.numel()    # (n_tasks,) densities
         shared += mask.numel()*kept.prod().item()
         touched += mask.numel()*(1 - (1-kept).prod().item())
     return shared/touched

@@ -11,7 +11,7 @@ import html, io, itertools, threading
 import ipywidgets as W, numpy as np, torch
 from .corpora import task_colour
 from .densities import JOINT_EPOCHS, Material, Setting, cut_out, mask_at, measure
-from .merging import by_gate, chance_overlap, corrected_overlap, draw_owners, overlap_ratio
+from .merging import by_gate, chance_overlap, draw_owners, overlap_ratio
 from .pruning import density, full_mask
 from .training import draw_history
 
@@ -20,8 +20,9 @@ def overlap_of(
     masks:list, # two or more keep-masks
 )->tuple:       # ratio, chance, corrected, see `06_merging`; None where they are not defined
     "Overlap of masks that may keep nothing."
-    try: return overlap_ratio(masks), chance_overlap(masks), corrected_overlap(masks)
+    try: ratio, chance = overlap_ratio(masks), chance_overlap(masks)
     except ZeroDivisionError: return None, None, None
+    return ratio, chance, None if chance == 1 else (ratio - chance)/(1 - chance)    # `corrected_overlap` would count both again
 
 # %% ../nbs/11b_pictures.ipynb #7f5c89aa
 def draw_sharing(
@@ -32,17 +33,16 @@ def draw_sharing(
     import matplotlib.pyplot as plt
     if ax is None: ax = plt.subplots(figsize=(4.2, 4), layout="constrained")[1]
     n, tasks = len(masks), list(masks)
-    grey, number = np.full((n, n), np.nan), lambda value, sign="": "–" if value is None else f"{value:{sign}.2f}"
+    grey, number = plt.get_cmap("Greys"), lambda value, sign="": "–" if value is None else f"{value:{sign}.2f}"
     for (i, s), (j, t) in itertools.product(enumerate(tasks), enumerate(tasks)):
         if i == j: ax.text(j, i, f"{s} keeps\n{density(masks[s]):.1%}", ha="center", va="center", size=13)
         if i == j: ax.add_patch(plt.Rectangle((j-.5, i-.5), 1, 1, fc=task_colour(s, tasks), alpha=.3))
         if i <= j: continue
         ratio, chance, corrected = overlap_of([masks[s], masks[t]])
-        grey[i, j] = ratio or 0
+        ax.add_patch(plt.Rectangle((j-.5, i-.5), 1, 1, fc=grey((ratio or 0)/1.8)))    # never so dark that black letters could not be read
         ax.text(j, i - .16, number(ratio), ha="center", va="center", size=20, weight="bold")
         ax.text(j, i + .22, f"chance {number(chance)}\ncorrected {number(corrected, '+')}", ha="center", va="center", size=10)
-    ax.imshow(grey, cmap="Greys", vmin=0, vmax=1.8)    # never so dark that black letters could not be read
-    ax.set(xticks=[], yticks=[], title="overlap ratio"); ax.spines[:].set_visible(False)
+    ax.set(xlim=(-.5, n-.5), ylim=(n-.5, -.5), aspect="equal", xticks=[], yticks=[], title="overlap ratio"); ax.spines[:].set_visible(False)
     return ax
 
 # %% ../nbs/11b_pictures.ipynb #8944eaab
@@ -121,7 +121,7 @@ def draw_joint(
         place = max(value, place + .08*(100-floor), floor)    # labels keep off each other
         ax.text(len(history) + .2, place, f"{task} {value:.1f}", va="center", size=12)
     ax.xaxis.set_major_locator(plt.MaxNLocator(integer=True))
-    ax.set(xlim=(.5, JOINT_EPOCHS+1.9), ylim=(floor, 100), xlabel="epoch", ylabel="", title="trained jointly")
+    ax.set(xlim=(.5, JOINT_EPOCHS+2.7), ylim=(floor, 100), xlabel="epoch", ylabel="", title="trained jointly")
     if ax.get_legend(): ax.get_legend().remove()
     ax.grid(alpha=.3)
     return ax
@@ -160,7 +160,7 @@ def canvas_of(
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
     from matplotlib import rc_context
-    figure = Figure(figsize=size, dpi=100, layout="constrained")
+    figure = Figure(figsize=size, dpi=90, layout="constrained")
     with rc_context({"font.size": 12, "axes.titlesize": 14}): return FigureCanvasAgg(figure), figure.subplots(1, len(widths), width_ratios=widths)
 
 # %% ../nbs/11b_pictures.ipynb #da5dfc3f

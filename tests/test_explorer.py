@@ -220,11 +220,11 @@ def test_latency(browser, server):
     "From key to picture; SSN_LATENCY=results/explorer-latency.json writes down what was measured."
     page = open_page(browser, server, "voila")
     page.wait_for_timeout(2000)
-    pause = "await new Promise(r => setTimeout(r, 700))"
+    pause = "await new Promise(r => setTimeout(r, 400))"
     moved = page.evaluate(f"""async () => {{ const h = document.querySelector('.noUi-handle'), times = [];
-        for (let i = 0; i < 30; i++) {{ times.push(await ({LOADED})('img.shared', () => {PRESSED})); {pause}; }} return times; }}""")
+        for (let i = 0; i < 20; i++) {{ times.push(await ({LOADED})('img.shared', () => {PRESSED})); {pause}; }} return times; }}""")
     scored = page.evaluate(f"""async () => {{ const times = [], buttons = [...document.querySelectorAll('button')].filter(b => /question [13]$/.test(b.innerText));
-        for (let i = 0; i < 12; i++) {{ times.push(await ({LOADED})('img.scored', () => buttons[i % 2].click())); {pause}; }} return times; }}""")
+        for (let i = 0; i < 8; i++) {{ times.push(await ({LOADED})('img.scored', () => buttons[i % 2].click())); {pause}; }} return times; }}""")
     numbers = lambda times: dict(median=round(statistics.median(times)), worst=round(max(times)), n=len(times))
     found = dict(unit="ms", slider_to_picture=numbers(moved), button_to_three_scores=numbers(scored), processors=os.cpu_count(), load=os.getloadavg()[0])
     print(json.dumps(found))
