@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['SETTINGS', 'names', 'seeds', 'at_least_one', 'text_arguments', 'training_arguments', 'search_arguments',
-           'study_arguments', 'make_parser', 'do_study', 'said', 'do_redraw', 'do_tag', 'main']
+           'study_arguments', 'corpus_commands', 'do_corpora', 'do_download', 'make_parser', 'do_study', 'said',
+           'do_redraw', 'do_tag', 'main']
 
 # %% ../nbs/14_cli.ipynb #38d5ea5d
 import argparse, os, shlex, sys
@@ -21,30 +22,33 @@ def names(
 def seeds(
     text:str, # '0,3' or '0-2', numbers from 0
 )->list:      # [0, 3] or [0, 1, 2]
-    "Numbers and ranges between commas. Raises ValueError for anything else."
-    ends = [part.split("-") for part in text.split(",")]
-    found = [seed for first, *last in ends for seed in range(int(first), int(last[0] if last else first)+1)]
-    if not found: raise ValueError
-    return list(dict.fromkeys(found))
+    "Numbers and ranges between commas. Raises ValueError for anything else, numbers of ten digits, and more than 1,000 seeds."
+    ends = [(int(first), int(last or first)) for first, _, last in (part.partition("-") for part in text.split(","))]
+    if any(last - first >= 1000 or last >= 10**9 for first, last in ends): raise ValueError
+    found = list(dict.fromkeys(seed for first, last in ends for seed in range(first, last+1)))
+    if not 0 < len(found) <= 1000: raise ValueError
+    return found
 
+# %% ../nbs/14_cli.ipynb #8a4f1bbb
 def at_least_one(
     text:str, # '3'
 )->int:       # 3
-    "A whole number from 1. Raises ValueError for anything else; argparse makes its message of it."
-    if int(text) < 1: raise ValueError
+    "A whole number from 1 to a million. Raises ValueError for anything else; argparse makes its message of it."
+    if not 1 <= int(text) <= 10**6: raise ValueError
     return int(text)
-at_least_one.__name__ = "number from 1"    # what argparse calls it in its message
+at_least_one.__name__ = "number from 1 to a million"    # what argparse calls it in its message
 
 # %% ../nbs/14_cli.ipynb #e88a8e67
 def text_arguments(
     add, # the `add_argument` of a parser or of a group of one
 ):
     "What to train on."
-    add("--corpus", action="append", metavar="NAME", help="newswire (built in, default); conll2003; or files of your own as "
-        "name=train.txt,dev.txt,test.txt:2=pos,4=ner (columns from 1, dev and test may be missing); "
-        "give it again to join corpora")
-    add("--data", metavar="DIR", help="folder that holds conll2003/ with train.txt, dev.txt, test.txt "
-        "(default: SPARSE_SHARING_DATA)")
+    add("--corpus", action="append", metavar="NAME", help="newswire (built in, default); conll2003, conll2000, ewt, wnut17 "
+        "(see sparse-sharing corpora), with some of its tasks as wnut17:ner=names; files of your own as "
+        "name=train.txt,dev.txt,test.txt:2=pos,4=ner (columns from 1, dev and test may be missing; CoNLL-U in .conllu, IOB2 in "
+        ".iob2); or a file that describes corpora, mine.toml; give it again to join corpora")
+    add("--data", metavar="DIR", help="folder that holds conll2003/ and so on "
+        "(default: SPARSE_SHARING_DATA, then what was downloaded)")
     add("--tasks", type=names, metavar="A,B", help="tasks, in order; pp (position prediction) can be added to any corpus "
         "(default: all)")
     add("--train-sentences", type=at_least_one, metavar="N", help="use only the first N training sentences")
@@ -63,6 +67,7 @@ def training_arguments(
     add("--batch-size", type=at_least_one, metavar="N", help="sentences in a batch (default: the preset's)")
     add("--hidden", type=at_least_one, default=200, metavar="N", help="LSTM units per direction (default: 200)")
     add("--n-layers", type=at_least_one, default=1, metavar="N", help="LSTM layers (default: 1)")
+    add("--crf", action="store_true", help="put a CRF on every head: slower, needs the extra crf")
     add("--device", default="cpu", choices=("cpu", "cuda"), help="default: cpu")
 
 def search_arguments(
@@ -93,6 +98,39 @@ def study_arguments(
     for title, arguments in (("text", text_arguments), ("training", training_arguments), ("mask search", search_arguments)):
         arguments(parser.add_argument_group(title).add_argument)
 
+# %% ../nbs/14_cli.ipynb #d24a3e67
+def corpus_commands(
+    command, # adds a subcommand, see `make_parser`
+):
+    "The subcommands `corpora` and `download`."
+    corpora = command("corpora", do_corpora, "list the corpora that are known", "Print tasks, size, licence and place of every corpus.")
+    download = command("download", do_download, "fetch a corpus", "Show its licence, ask, fetch the files once and check them.",
+        "example: sparse-sharing download wnut17")
+    download.add_argument("corpus", nargs="+", metavar="NAME", help="conll2003, conll2000, ewt, wnut17")
+    download.add_argument("--yes", action="store_true", help="agree to the licence beforehand, for scripts")
+    for parser, default in ((corpora, "SPARSE_SHARING_DATA, then what was downloaded"), (download, "the user's cache folder")):
+        parser.add_argument("--data", metavar="DIR", help=f"folder of corpora (default: {default})")
+
+# %% ../nbs/14_cli.ipynb #b26811e0
+def do_corpora(
+    args, # what `make_parser` parsed: data
+):
+    "Print the table of corpora."
+    from sparse_sharing_nb.downloads import corpora_text
+    print(corpora_text(args.data))
+
+def do_download(
+    args, # what `make_parser` parsed: corpus (a list), yes, data
+):
+    "Fetch corpora. Raises InputError for an unknown one, without consent, and for what goes wrong on the way."
+    from sparse_sharing_nb.downloads import SOURCES, agreed, fetch_corpus
+    from sparse_sharing_nb.corpora import InputError
+    for name in args.corpus:
+        if name not in SOURCES: raise InputError(f"{name}: no such corpus here; choose from {', '.join(SOURCES)}")
+    for name in args.corpus:
+        agreed(name, args.yes)
+        print(f"{name} is in {fetch_corpus(name, args.data)}")
+
 # %% ../nbs/14_cli.ipynb #2286405d
 def make_parser()->argparse.ArgumentParser: # what it parses has `action`, the function to call
     "The whole command line."
@@ -115,10 +153,11 @@ def make_parser()->argparse.ArgumentParser: # what it parses has `action`, the f
     redraw = command("redraw", do_redraw, "make table and figures again from the records of a study",
         "Make table.md, table.json and figures/ from DIR/runs or DIR/records.jsonl; nothing is trained.")
     redraw.add_argument("folder", nargs="+", metavar="DIR", help="folder of a study, or one of results/")
+    corpus_commands(command)
     return parser
 
 # %% ../nbs/14_cli.ipynb #782af63c
-SETTINGS = """preset lr batch_size vectors freeze_vectors train_sentences hidden n_layers device
+SETTINGS = """preset lr batch_size vectors freeze_vectors train_sentences hidden n_layers crf device
               rounds final_density epochs_per_round warmup_epochs tolerance""".split()
 
 def do_study(
@@ -184,8 +223,8 @@ def main(
     except KeyboardInterrupt:
         print("\nstopped; finished work is kept, and the same command goes on from there", file=sys.stderr)
         return 130
-    except OSError as error: print(f"sparse-sharing {args.command}: {error}", file=sys.stderr); return 2    # a full disk, say
-    except ValueError as error:
-        from sparse_sharing_nb.corpora import InputError
-        if not isinstance(error, InputError): raise
-        print(f"sparse-sharing {args.command}: {error}", file=sys.stderr); return 2
+    except (OSError, ValueError) as error:
+        from sparse_sharing_nb.readers import InputError
+        if not isinstance(error, (OSError, UnicodeError, InputError)): raise    # a full disk, letters that cannot be shown, bad input
+        message = " ".join(f"sparse-sharing {args.command}: {error}".split())
+        print(message.encode(errors="backslashreplace").decode(), file=sys.stderr); return 2
