@@ -137,11 +137,11 @@ def described_corpus(
     def tables(part):
         files = {split: Path(folder)/part[split] for split in ("train", "dev", "test") if split in part}
         return {split: read_corpus(file) for split, file in files.items() if split == "train" or file.exists() or not known}
-    found, columns = tables(about), {task: column-1 for task, column in about["tasks"].items()}
+    found, columns = tables(about), {task: int(column)-1 for task, column in about["tasks"].items()}
     for layer in about.get("layers", ()):
         if known and not (Path(folder)/layer["train"]).exists(): continue
         width = len(found["train"].rows[0][0])
-        columns |= {task: width+column-1 for task, column in layer["tasks"].items()}
+        columns |= {task: width+int(column)-1 for task, column in layer["tasks"].items()}
         new = tables(layer)
         found |= {split: join_tables(found[split], new[split]) for split in new if split in found}
     return make_tasks(found, columns, train_sentences)

@@ -7,9 +7,10 @@ __all__ = ['OUTSIDE', 'InputError', 'text_lines', 'Table', 'table_part', 'read_t
            'join_tables', 'check_shape', 'atomic_path']
 
 # %% ../nbs/00b_readers.ipynb #061c2dd3
-import os, re
+import json, os, re
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from sys import intern
 
@@ -22,7 +23,7 @@ def text_lines(
     path, # a text file (str or Path)
 ):        # pairs: number of the line, from 1; the line without its end
     "The lines of a UTF-8 file (byte-order mark, Windows line ends allowed). Raises InputError if it is no such file."
-    if not Path(path).is_file(): raise InputError(f"{path}: cannot be read (no such file); check the path")
+    if not os.path.isfile(path): raise InputError(f"{path}: cannot be read (no such file); check the path")
     try:
         with open(path, "rb") as file:
             for number, line in enumerate(file, 1):
@@ -133,15 +134,24 @@ def join_tables(
     return Table(wider, table.name, table.lines, table.ids, table.skipped, table.word)
 
 # %% ../nbs/00b_readers.ipynb #971c40a4
+@lru_cache
+def _checker(
+    schema:str, # JSON
+):              # a function that raises JsonSchemaValueException for what does not fit
+    "The check that a schema asks for."
+    import fastjsonschema
+    return fastjsonschema.compile(json.loads(schema))
+
 def check_shape(
     value,       # what was read: dictionaries, lists, strings, numbers
     schema:dict, # a JSON schema: what it should look like
     where:str,   # the file, for the message
 ):
     "Raise InputError unless the value fits the schema."
-    from jsonschema import Draft202012Validator
-    error = next(Draft202012Validator(schema).iter_errors(value), None)
-    if error: raise InputError(f"{where}: {error.json_path[2:] or 'the whole'}: {error.message[:200]}")
+    from fastjsonschema import JsonSchemaValueException
+    try: _checker(json.dumps(schema))(value)
+    except JsonSchemaValueException as e:
+        raise InputError(f"{where}: {e.message.replace('data', 'the whole', 1).removeprefix('the whole.')[:300]}") from None
 
 # %% ../nbs/00b_readers.ipynb #0e36e8c0
 @contextmanager

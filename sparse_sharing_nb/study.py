@@ -203,10 +203,12 @@ def fill_network(
     "A network around these weights. Raises InputError if they are not those of such a network."
     wrong = InputError(f"{path}: the weights are not those of the network that it describes")
     towers, layers = len(vocab.labels) if config.method == "soft" else 1, config.n_layers + (config.method == "hierarchical")
-    if sum(name.endswith("weight_ih_l0") for name in weights) != towers*layers or any(w.dtype != torch.float32 for w in weights.values()): raise wrong
     try:
-        with torch.device("meta"): network = make_network(config, vocab, word_dim=weights["reader.embedding.weight"].shape[1])
-        network.load_state_dict(weights, assign=True)
+        word_dim, sizes = weights["reader.embedding.weight"].shape[1], [len(labels) for labels in vocab.labels.values()]
+        n = len(vocab.words)*word_dim + 30*len(vocab.chars) + 8*config.hidden**2*towers*layers + layers*towers**2 + config.hidden*sum(sizes)
+        if n + config.crf*sum(size**2 for size in sizes) > sum(w.numel() for w in weights.values()): raise wrong
+        network = make_network(config, vocab, word_dim=word_dim)
+        network.load_state_dict(weights)
     except (LookupError, RuntimeError, TypeError): raise wrong from None
     return network
 
