@@ -4,8 +4,9 @@
 
 # %% auto #0
 __all__ = ['ABOUT', 'SETTINGS', 'names', 'seeds', 'at_least_one', 'text_arguments', 'training_arguments', 'search_arguments',
-           'study_arguments', 'explore_arguments', 'do_explore', 'tag_arguments', 'redraw_arguments', 'bench_arguments',
-           'make_parser', 'do_study', 'said', 'do_redraw', 'do_bench', 'do_tag', 'main']
+           'study_arguments', 'explore_arguments', 'do_explore', 'corpora_arguments', 'download_arguments',
+           'do_corpora', 'do_download', 'tag_arguments', 'redraw_arguments', 'bench_arguments', 'make_parser',
+           'do_study', 'said', 'do_redraw', 'do_bench', 'do_tag', 'main']
 
 # %% ../nbs/14_cli.ipynb #38d5ea5d
 import argparse, os, shlex, sys
@@ -22,30 +23,34 @@ def names(
 def seeds(
     text:str, # '0,3' or '0-2', numbers from 0
 )->list:      # [0, 3] or [0, 1, 2]
-    "Numbers and ranges between commas. Raises ValueError for anything else."
-    ends = [part.split("-") for part in text.split(",")]
-    found = [seed for first, *last in ends for seed in range(int(first), int(last[0] if last else first)+1)]
-    if not found: raise ValueError
-    return list(dict.fromkeys(found))
+    "Numbers and ranges between commas. Raises ValueError for anything else, numbers of ten digits, and more than 1,000 seeds."
+    if len(text) > 10_000: raise ValueError
+    ends = [(int(first), int(last or first)) for first, _, last in (part.partition("-") for part in text.split(","))]
+    if any(last - first >= 1000 or last >= 10**9 for first, last in ends): raise ValueError
+    found = list(dict.fromkeys(seed for first, last in ends for seed in range(first, last+1)))
+    if not 0 < len(found) <= 1000: raise ValueError
+    return found
 
+# %% ../nbs/14_cli.ipynb #320aa08d
 def at_least_one(
     text:str, # '3'
 )->int:       # 3
-    "A whole number from 1. Raises ValueError for anything else; argparse makes its message of it."
-    if int(text) < 1: raise ValueError
+    "A whole number from 1 to a million. Raises ValueError for anything else; argparse makes its message of it."
+    if not 1 <= int(text) <= 10**6: raise ValueError
     return int(text)
-at_least_one.__name__ = "number from 1"    # what argparse calls it in its message
+at_least_one.__name__ = "number from 1 to a million"    # what argparse calls it in its message
 
 # %% ../nbs/14_cli.ipynb #e88a8e67
 def text_arguments(
     add, # the `add_argument` of a parser or of a group of one
 ):
     "What to train on."
-    add("--corpus", action="append", metavar="NAME", help="newswire (built in, default); conll2003; or files of your own as "
-        "name=train.txt,dev.txt,test.txt:2=pos,4=ner (columns from 1, dev and test may be missing); "
-        "give it again to join corpora")
-    add("--data", metavar="DIR", help="folder that holds conll2003/ with train.txt, dev.txt, test.txt "
-        "(default: SPARSE_SHARING_DATA)")
+    add("--corpus", action="append", metavar="NAME", help="newswire (built in, default); conll2003, conll2000, ewt, wnut17 "
+        "(see sparse-sharing corpora), with some of its tasks as wnut17:ner=names; files of your own as "
+        "name=train.txt,dev.txt,test.txt:2=pos,4=ner (columns from 1, dev and test may be missing; CoNLL-U in .conllu, IOB2 in "
+        ".iob2); or a file that describes corpora, mine.toml; give it again to join corpora")
+    add("--data", metavar="DIR", help="folder that holds conll2003/ and so on "
+        "(default: SPARSE_SHARING_DATA, then what was downloaded)")
     add("--tasks", type=names, metavar="A,B", help="tasks, in order; pp (position prediction) can be added to any corpus "
         "(default: all)")
     add("--train-sentences", type=at_least_one, metavar="N", help="use only the first N training sentences")
@@ -64,6 +69,7 @@ def training_arguments(
     add("--hidden", type=at_least_one, default=200, metavar="N", help="LSTM units per direction (default: 200)")
     add("--n-layers", type=at_least_one, default=1, metavar="N", help="LSTM layers (default: 1)")
     add("--freeze-vectors", action="store_true", help="leave the word vectors as they are given")
+    add("--crf", action="store_true", help="put a CRF on every head: slower, needs the extra crf")
     add("--device", default="cpu", choices=("cpu", "cuda"), help="default: cpu")
 
 # %% ../nbs/14_cli.ipynb #d64696d7
@@ -117,6 +123,41 @@ def do_explore(
     if args.prepare: print(f"the explorer's small study is in {explorer.own_study()}")
     else: explorer.serve(args.study, args.data, args.ip, args.port, not args.no_browser)
 
+# %% ../nbs/14_cli.ipynb #80e4c0af
+def corpora_arguments(
+    parser, # of the subcommand
+):
+    "The arguments of `corpora`."
+    parser.add_argument("--data", metavar="DIR", help="folder of corpora (default: SPARSE_SHARING_DATA, then what was downloaded)")
+
+def download_arguments(
+    parser, # of the subcommand
+):
+    "The arguments of `download`."
+    parser.add_argument("corpus", nargs="+", metavar="NAME", help="conll2003, conll2000, ewt, wnut17")
+    parser.add_argument("--yes", action="store_true", help="agree to the licence beforehand, for scripts")
+    parser.add_argument("--data", metavar="DIR", help="folder of corpora (default: the user's cache folder)")
+
+# %% ../nbs/14_cli.ipynb #3a8a3da2
+def do_corpora(
+    args, # what `make_parser` parsed: data
+):
+    "Print the table of corpora."
+    from sparse_sharing_nb.downloads import corpora_text
+    print(corpora_text(args.data))
+
+def do_download(
+    args, # what `make_parser` parsed: corpus (a list), yes, data
+):
+    "Fetch corpora. Raises InputError for an unknown one, without consent, and for what goes wrong on the way."
+    from sparse_sharing_nb.downloads import SOURCES, agreed, fetch_corpus
+    from sparse_sharing_nb.corpora import InputError
+    for name in args.corpus:
+        if name not in SOURCES: raise InputError(f"{name}: no such corpus here; choose from {', '.join(SOURCES)}")
+    for name in args.corpus:
+        agreed(name, args.yes)
+        print(f"{name} is in {fetch_corpus(name, args.data)}")
+
 # %% ../nbs/14_cli.ipynb #2286405d
 def tag_arguments(
     parser, # of the subcommand
@@ -148,6 +189,8 @@ ABOUT = {    # {command: (help, description, example)}
         "DIR/records.jsonl.gz; nothing is trained.", "sparse-sharing redraw results/*/"),
     "explore": ("move the pruning rates on a page in the browser", "Open the explorer: sliders for the densities, live overlap and scores. "
         "Needs the extra page (Voilà).", "sparse-sharing explore --study first"),
+    "corpora": ("list the corpora that are known", "Print tasks, size, licence and place of every corpus.", "sparse-sharing corpora"),
+    "download": ("fetch a corpus", "Show its licence, ask, fetch the files once and check them.", "sparse-sharing download wnut17"),
     "bench": ("how fast is this machine?", "Time training, tagging, their parts and the machine's floor; one core, one run.",
         "sparse-sharing bench --json bench.json")}
 
@@ -166,11 +209,13 @@ def make_parser()->argparse.ArgumentParser: # what it parses has `action`, the f
     command("tag", tag_arguments, do_tag)
     command("redraw", redraw_arguments, do_redraw)
     command("explore", explore_arguments, do_explore)
+    command("corpora", corpora_arguments, do_corpora)
+    command("download", download_arguments, do_download)
     command("bench", bench_arguments, do_bench)
     return parser
 
 # %% ../nbs/14_cli.ipynb #782af63c
-SETTINGS = """preset lr batch_size vectors freeze_vectors train_sentences hidden n_layers device
+SETTINGS = """preset lr batch_size vectors freeze_vectors train_sentences hidden n_layers crf device
               rounds final_density epochs_per_round flat warmup_epochs tolerance""".split()
 
 def do_study(
@@ -255,8 +300,8 @@ def main(
     except KeyboardInterrupt:
         print("\nstopped; finished work is kept, and the same command goes on from there", file=sys.stderr)
         return 130
-    except OSError as error: print(f"sparse-sharing {args.command}: {error}", file=sys.stderr); return 2    # a full disk, say
-    except ValueError as error:
-        from sparse_sharing_nb.corpora import InputError
-        if not isinstance(error, InputError): raise
-        print(f"sparse-sharing {args.command}: {error}", file=sys.stderr); return 2
+    except (OSError, ValueError) as error:
+        from sparse_sharing_nb.readers import InputError
+        if not isinstance(error, (OSError, UnicodeError, InputError)): raise    # a full disk, letters that cannot be shown, bad input
+        message = " ".join(f"sparse-sharing {args.command}: {error}".split())
+        print(message.encode(errors="backslashreplace").decode(), file=sys.stderr); return 2

@@ -7,7 +7,7 @@ __all__ = ['MAX_CHARS', 'glove_vectors', 'text_vectors', 'load_vectors', 'Vocab'
            'Split', 'Dataset', 'encode', 'equal_length_batches', 'Batch']
 
 # %% ../nbs/01b_encoding.ipynb #1f3f5b82
-import hashlib, zipfile
+import hashlib
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,14 +36,14 @@ def text_vectors(
     "Vectors of the words that have one. Raises InputError naming the first line that is no vector."
     wanted, found, width = {w.encode(): w for w in words}, {}, None
     with open(path, "rb") as file:
-        for number, line in enumerate(file, 1):
+        for number, line in enumerate(iter(lambda: file.readline(10**6), b""), 1):    # a line has an end, or is no vector
             word, *numbers = line.rstrip().rsplit(b" ", width or -1)    # the width is known: a word may hold spaces
             if number == 1 and len(numbers) == 1: continue    # word2vec's header: how many words, how many numbers
             width = width or len(numbers)
             if len(numbers) == width and word not in wanted: continue
             try: vector = np.array(numbers, dtype=np.float32)
             except ValueError: numbers = []
-            if not numbers or len(numbers) != width or not np.isfinite(vector).all():
+            if not 0 < len(numbers) == width <= 10_000 or not np.isfinite(vector).all():
                 raise InputError(f"{path}:{number}: expected a word and {width or 'its'} numbers; mend or remove the line")
             found.setdefault(wanted[word], vector)
     return found
@@ -66,7 +66,7 @@ def load_vectors(
     kept = Path(cache or user_cache_dir("sparse_sharing_nb"))/f"vectors-{key}.npz"
     try:
         with np.load(kept) as file: return dict(zip(file["words"].tolist(), file["vectors"]))
-    except (OSError, ValueError, zipfile.BadZipFile): pass    # not there yet, or cut short: make it
+    except Exception: pass    # not there yet, cut short, or damaged in any way: make it
     found = glove_vectors(words) if source == "glove" else text_vectors(source, words)
     if not found: raise InputError(f"--vectors {source}: holds no vector for any word of the corpus; are its words lower-cased?")
     with atomic_path(kept) as part, open(part, "wb") as file:
@@ -86,11 +86,11 @@ def build_vocab(
     known=(),   # lower-cased words that have a vector, as a set or dict
 )->Vocab:       # each list sorted, so that the same text gives the same numbers
     "Words seen twice in training or known to the vectors, characters and labels of training."
-    corpora = list({id(t.sentences): t.sentences for t in tasks.values()}.values())
-    counts = Counter(w.lower() for c in corpora for s in c["train"] for w in s)
-    seen = {w.lower() for c in corpora for sentences in c.values() for s in sentences for w in s}
+    train = {id(s): s for t in tasks.values() for s in t.sentences["train"]}.values()    # tasks may share sentences, all or some
+    counts = Counter(w.lower() for s in train for w in s)
+    seen = {w.lower() for t in tasks.values() for sentences in t.sentences.values() for s in sentences for w in s}
     words = sorted(w for w in seen if counts[w] > 1 or w in known)
-    chars = sorted({char for c in corpora for s in c["train"] for w in s for char in w})
+    chars = sorted({char for s in train for w in s for char in w})
     labels = {name: sorted({l for tags in t.tags["train"] for l in tags}) for name, t in tasks.items()}
     return Vocab(["<unknown>", *words], ["<padding>", "<unknown>", *chars], labels)
 

@@ -119,12 +119,17 @@ def build_network(
     vectors:dict=None, # {lower-cased word: (word_dim,) vector}; rows without one start at random
     seed:int=0,        # the random start; the same seed gives the same bits
     kind=Network,      # the class to build, `Network` or one that takes the same arguments
+    crf:bool=False,    # a CRF on every head, see 02b_crf; needs the library pytorch-crf
     **sizes,           # arguments of `Network`: hidden, n_layers, dropout, …; word_dim only where there are no vectors
 )->Network:             # on the CPU, one head per task of the vocabulary
     "A base network for a vocabulary, all its heads included."
     torch.manual_seed(seed)
     if vectors: sizes["word_dim"] = len(next(iter(vectors.values())))
-    network = kind(len(vocab.words), len(vocab.chars), {t: len(labels) for t, labels in vocab.labels.items()}, **sizes)
+    n_labels = {task: len(labels) for task, labels in vocab.labels.items()}
+    network = kind(len(vocab.words), len(vocab.chars), n_labels, **sizes)
+    if crf:
+        from torchcrf import CRF
+        network.crfs = nn.ModuleDict({task: CRF(n, batch_first=True) for task, n in n_labels.items()})
     with torch.no_grad():
         for row, word in zip(network.reader.embedding.weight, vocab.words):
             if vectors and word in vectors: row.copy_(torch.tensor(vectors[word]))

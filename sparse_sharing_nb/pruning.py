@@ -11,6 +11,8 @@ import json
 from pathlib import Path
 import torch
 from .corpora import InputError, atomic_path
+from .readers import check_shape
+from .saved import ROUND, read_tensors
 from .training import best_epoch, finished, fit
 
 # %% ../nbs/04_pruning.ipynb #b9b4cd85
@@ -108,15 +110,12 @@ def load_round(
     path,              # file of a round
     device:str="cpu",  # where the tensors go
 )->tuple:              # (mask, trained weights, record); None if there is no file or it was cut short
-    "A round of a search."
-    from safetensors import SafetensorError, safe_open
-    parts = {"mask": {}, "weights": {}}
-    try:
-        with safe_open(path, "pt", device=str(device)) as file:
-            record = json.loads(file.metadata()["record"])
-            for key in file.keys(): group, _, name = key.partition("/"); parts[group][name] = file.get_tensor(key)
-    except (OSError, SafetensorError): return None
-    return parts["mask"], parts["weights"], record
+    "A round of a search. Raises InputError if it is whole, but of something else."
+    found = read_tensors(path, "record", device)
+    if found is None: return None
+    check_shape(found[1], ROUND, path)
+    parts = [{name[len(group):]: t for name, t in found[0].items() if name.startswith(group)} for group in ("mask/", "weights/")]
+    return *parts, found[1]
 
 # %% ../nbs/04_pruning.ipynb #f7bded70
 def search(
@@ -131,7 +130,8 @@ def search(
     for r, n_keep in enumerate(kept_after(n_kept(mask), final_density, rounds)):
         file, state = (Path(folder)/f"{kind}-{r}.safetensors" for kind in ("round", "state"))
         done = load_round(file, next(model.parameters()).device)
-        if done is None:
+        if done: check_mask(model, done[0])
+        else:
             if r: mask = prune(weights, mask, n_keep)
             model.load_state_dict(w0)
             history = fit(model, data, settings, [task], {task: mask}, path=state, **how)

@@ -14,6 +14,7 @@ import numpy as np
 from .corpora import InputError, atomic_path, task_colour
 from .intervals import bootstrap, interval
 from .selection import draw_rounds
+from .saved import check_counts, check_record, read_json_lines
 from .study import METHODS, read_record
 from .training import draw_history, score
 
@@ -24,10 +25,12 @@ def read_records(
     "The finished runs of a study. Raises InputError if there are none."
     out, archive = Path(out), Path(out)/"records.jsonl.gz"
     records = [record for folder in sorted(out.glob("runs/*")) if (record := read_record(folder))]
-    if not records and archive.exists(): records = [json.loads(line) for line in gzip.open(archive, "rt", encoding="utf-8")]
+    if not records and archive.exists():
+        records = [check_record(r, f"{archive}:{i}", ["warmup", "search", *METHODS]) for i, r in enumerate(read_json_lines(archive), 1)]
     ids = {record["id"] for record in records}
     records = [record for record in records if ids.issuperset(record["config"]["needs"])]    # a damaged search takes its models along
     if not records: raise InputError(f"{out}: no finished run in it; expected runs/<id>/record.json or records.jsonl.gz")
+    check_counts([record for record in records if record["method"] != "search"], out)
     methods = ["warmup", "search", *METHODS]
     place = lambda r: (r["seed"], methods.index(r["method"]), [r["config"]["tasks"].index(t) for t in r["tasks"]])
     return sorted(records, key=place)

@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['METHODS', 'Config', 'config_of', 'text_of', 'load_data', 'choose', 'check_plan', 'plan', 'check_writable',
-           'peak_memory_mb', 'provenance', 'make_network', 'save_model', 'load_model', 'whole', 'read_record', 'run',
-           'carry_out', 'choose_masks', 'train', 'make_record', 'describe_model', 'counting_bar', 'run_and_count',
-           'headline', 'run_all', 'tokenize', 'tag_words', 'tag']
+           'peak_memory_mb', 'provenance', 'make_network', 'save_model', 'fill_network', 'load_model', 'whole',
+           'read_record', 'run', 'carry_out', 'choose_masks', 'train', 'make_record', 'describe_model', 'counting_bar',
+           'run_and_count', 'headline', 'run_all', 'tokenize', 'tag_words', 'tag']
 
 # %% ../nbs/09_study.ipynb #b42d01e3
 import hashlib, itertools, json, os, platform, re, shutil, signal, subprocess, sys, tempfile, threading
@@ -14,15 +14,19 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 import torch
 from .baselines import CONTROLS, SoftNetwork, hierarchical_masks, train_hard, train_single, train_subnet
-from .corpora import InputError, atomic_path, load_tasks, to_spans, to_tags
+from .corpora import SPAN, InputError, atomic_path, load_tasks, to_spans, to_tags
 from .encoding import Batch, Vocab, build_lexicon, build_vocab, encode, load_vectors
+from .crf import best_labels
 from .joint import train_jointly
 from .merging import n_merged_parameters, overlaps
 from .network import Network, build_network, n_core_parameters
-from .pruning import density, kept_after, load_round, search
+from .pruning import check_mask, density, kept_after, load_round, search
+from .readers import check_shape
+from .saved import MODEL, check_record, read_json, read_tensors
 from .selection import select
 from .training import PRESETS, best_epoch, extract, predict, reported_score, sentence_counts
 
@@ -40,7 +44,7 @@ class Config:
     vectors:str="none"; freeze_vectors:bool=False # 'none', 'glove' or a text file; keep them as they were given
     preset:str="fast"; epochs:int=10 # a key of `PRESETS`; >= 1, of each round in a search
     lr:float=None; batch_size:int=None # highest learning rate, > 0; sentences, >= 1; the preset's if None
-    hidden:int=200; n_layers:int=1  # LSTM units per direction; LSTM layers
+    hidden:int=200; n_layers:int=1; crf:bool=False # LSTM units per direction; LSTM layers; a CRF on every head
     device:str="cpu"                # 'cpu' or 'cuda'
     rounds:int=0; final_density:float=1. # of pruning, in a search; share of weights kept after the last of them
     flat:float=False                # points of dev score below which a round of a search ends, see `Settings`; off if False
@@ -56,7 +60,9 @@ class Config:
 def config_of(
     saved:dict, # the `config` of a record; a field it lacks is newer than the record, and off
 )->Config:
-    "A configuration as it was saved, to run it again."
+    "A configuration as it was saved, to run it again. Raises InputError for one that a newer version wrote."
+    newer = set(saved) - set(Config.__dataclass_fields__)
+    if newer: raise InputError(f"the configuration has {sorted(newer)[0][:40]!r}, which a newer version wrote; update sparse_sharing_nb")
     return Config(**{name: tuple(value) if isinstance(value, list) else value for name, value in saved.items()})
 
 # %% ../nbs/09_study.ipynb #65deba8c
@@ -112,6 +118,7 @@ def check_plan(
     if taken: raise InputError(f"--tasks {taken[0]}: PyTorch needs this name for itself; give the task another")
     if not 0 <= warmup_epochs < base.epochs:
         raise InputError(f"--warmup-epochs {warmup_epochs}: must be from 0 to {base.epochs-1}, they are part of the joint epochs")
+    if base.crf and not find_spec("torchcrf"): raise InputError("--crf: not installed; run pip install 'sparse_sharing_nb[crf]'")
     if base.device == "cuda" and not torch.cuda.is_available():
         raise InputError("--device cuda: PyTorch sees no GPU here; leave it out, or install a GPU build of PyTorch")
 
@@ -177,7 +184,7 @@ def make_network(
 )->Network:               # untrained, on the CPU
     "The network that a method trains."
     kind, n_layers = SoftNetwork if config.method == "soft" else Network, config.n_layers + (config.method == "hierarchical")
-    return build_network(vocab, vectors, config.seed, kind, hidden=config.hidden, n_layers=n_layers, **sizes)
+    return build_network(vocab, vectors, config.seed, kind, hidden=config.hidden, n_layers=n_layers, crf=config.crf, **sizes)
 
 # %% ../nbs/09_study.ipynb #dc448d2e
 def save_model(
@@ -195,24 +202,42 @@ def save_model(
         save_file(model.state_dict() | kept, part, {"about": json.dumps(about)})
 
 # %% ../nbs/09_study.ipynb #d9437c57
+def fill_network(
+    config:Config, vocab:Vocab, # what the network was made from
+    weights:dict,               # {name: tensor}: all its parameters
+    path,                       # where they were read, for the message
+)->Network:                     # on the CPU
+    "A network around these weights. Raises InputError if they are not those of such a network."
+    wrong = InputError(f"{path}: the weights are not those of the network that it describes")
+    towers, layers = len(vocab.labels) if config.method == "soft" else 1, config.n_layers + (config.method == "hierarchical")
+    try:
+        word_dim, sizes = weights["reader.embedding.weight"].shape[1], [len(labels) for labels in vocab.labels.values()]
+        n = len(vocab.words)*word_dim + 30*len(vocab.chars) + 8*config.hidden**2*towers*layers + layers*towers**2 + config.hidden*sum(sizes)
+        if n + config.crf*sum(size**2 for size in sizes) > sum(w.numel() for w in weights.values()): raise wrong
+        network = make_network(config, vocab, word_dim=word_dim)
+        network.load_state_dict(weights)
+    except (LookupError, RuntimeError, TypeError): raise wrong from None
+    return network
+
+# %% ../nbs/09_study.ipynb #cdb8bc2a
 def load_model(
     folder, # of a finished run (str or Path)
 )->tuple:   # (network, {task: keep-mask} or None, Vocab, {task: scheme or None}, configuration as a dictionary)
     "A trained network, on the CPU, ready to predict. Raises InputError if the folder holds none."
-    from safetensors import SafetensorError, safe_open
-    weights, masks = {}, {}
-    try:
-        with safe_open(Path(folder)/"model.safetensors", "pt") as file:
-            about = json.loads(file.metadata()["about"])
-            for key in file.keys():
-                kind, *rest = key.split("/")
-                (masks.setdefault(rest[0], {}) if rest else weights)[rest[-1] if rest else key] = file.get_tensor(key)
-    except (OSError, SafetensorError):
-        raise InputError(f"--model {folder}: no whole model.safetensors in it; name a finished run, DIR/runs/<id>") from None
-    vocab, config = Vocab(**about["vocab"]), about["config"]
-    network = make_network(config_of(config), vocab, word_dim=weights["reader.embedding.weight"].shape[1])
-    network.load_state_dict(weights)
-    return network.eval(), masks or None, vocab, about["schemes"], config
+    path, weights, masks = Path(folder)/"model.safetensors", {}, {}
+    found = read_tensors(path, "about")
+    if not found: raise InputError(f"--model {folder}: no whole model.safetensors in it; name a finished run, DIR/runs/<id>")
+    check_shape(found[1], MODEL, path)
+    for key, tensor in found[0].items():
+        kind, *rest = key.split("/")
+        (masks.setdefault(rest[0], {}) if rest else weights)[rest[-1] if rest else key] = tensor
+    vocab, config, schemes = Vocab(**found[1]["vocab"]), found[1]["config"], found[1]["schemes"]
+    network = fill_network(config_of(config), vocab, weights, path)
+    for mask in masks.values(): check_mask(network, mask)
+    labels = {task: all(map(SPAN, found)) for task, found in vocab.labels.items()}
+    if not set(config["trained"]) <= set(labels) & set(schemes) & set(masks or labels) or any(schemes[t] and not labels[t] for t in schemes):
+        raise InputError(f"{path}: its tasks, labels and masks do not belong together")
+    return network.eval(), masks or None, vocab, schemes, config
 
 # %% ../nbs/09_study.ipynb #f741d522
 def whole(
@@ -227,10 +252,11 @@ def whole(
 def read_record(
     folder, # of a run
 ):          # its record, a dictionary; None if the run is not finished or its files are not whole
-    "The record of a finished run."
+    "The record of a finished run. Raises InputError for a record that this version cannot use."
     folder = Path(folder)
-    try: record = json.loads((folder/"record.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError): return None
+    record = read_json(folder/"record.json")
+    if record is None: return None
+    check_record(record, folder/"record.json", ["warmup", "search", *METHODS])
     files = [f"round-{r['round']}" for r in record["rounds"]] if "rounds" in record else ["model"]
     return record if all(whole(folder/f"{name}.safetensors") for name in files) else None
 
@@ -297,6 +323,7 @@ def choose_masks(
     masks = {task: load_round(file, config.device)[0] for task, file in files.items()}
     if config.method == "hierarchical": masks = hierarchical_masks(network, config.trained)
     if config.method in CONTROLS: masks = CONTROLS[config.method](masks, config.seed)
+    for mask in masks.values(): check_mask(network, mask)
     return chosen, masks
 
 # %% ../nbs/09_study.ipynb #704efeac
@@ -430,7 +457,7 @@ def tag_words(
     lexicon = build_lexicon(list(dict.fromkeys(words)), vocab)
     where = torch.tensor([[lexicon.forms[w] for w in words]])
     xb = Batch(torch.from_numpy(lexicon.words)[where], torch.from_numpy(lexicon.chars), where)
-    labels = [vocab.labels[task][i] for i in subnet(xb, task).argmax(-1)[0]]
+    labels = [vocab.labels[task][i] for i in best_labels(subnet, task, subnet(xb, task))[0]]
     return to_tags(to_spans(labels), len(labels)) if scheme else labels
 
 def tag(

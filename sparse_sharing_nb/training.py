@@ -11,9 +11,11 @@ __all__ = ['PRESETS', 'span_edges', 'sentence_counts', 'score', 'reported_score'
 import copy, itertools, json, math, time
 from dataclasses import dataclass
 import numpy as np, torch
-from torch.nn.functional import cross_entropy
 from .corpora import InputError, atomic_path, task_colour
+from .crf import best_labels, task_loss
 from .encoding import Batch, equal_length_batches
+from .readers import check_shape
+from .saved import HISTORY, read_tensors
 
 # %% ../nbs/03_training.ipynb #9742f0f3
 def span_edges(
@@ -114,7 +116,7 @@ def predict(
     for sentences in equal_length_batches(np.diff(part.starts), batch_size):
         tokens = part.tokens(sentences)
         xb = Batch(tensor(data.lexicon.words[part.forms[tokens]]), spelled, tensor(where[tokens]))
-        predicted[tokens] = subnet(xb, task).argmax(-1).cpu().numpy()
+        predicted[tokens] = best_labels(subnet, task, subnet(xb, task)).cpu().numpy()
     return predicted
 
 # %% ../nbs/03_training.ipynb #d32c423c
@@ -210,7 +212,7 @@ def train_on(
         for group in optimiser.param_groups: group["lr"] = learning_rate(settings, i, n_steps)
         xb, yb = make_batch(data, data.splits[task]["train"], sentences, device)
         mask = masks and masks[task]
-        loss = cross_entropy(model(xb, task, mask).flatten(0, 1), yb.flatten())
+        loss = task_loss(model, task, model(xb, task, mask), yb)
         optimiser.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), settings.clip)
@@ -237,19 +239,20 @@ def load_state(
     path,             # file that `save_state` wrote, or is going to write
     model, optimiser, # receive the state; of the same sizes as those saved
 )->tuple:             # (best weights, history); (None, []) if there is no file or it was cut short
-    "Put a saved state back."
-    from safetensors import SafetensorError, safe_open
-    groups = {"model": {}, "best": {}, "optimiser": {}}
+    "Put a saved state back. Raises InputError if it is whole, but of something else."
+    found = read_tensors(path, "history")
+    if not found: return None, []
+    check_shape(found[1], HISTORY, path)
+    groups, state = {"model": {}, "best": {}, "optimiser": {}}, {}
     try:
-        with safe_open(path, "pt") as file:
-            history = json.loads(file.metadata()["history"])
-            for name in file.keys(): group, _, key = name.partition("/"); groups[group][key] = file.get_tensor(name)
-    except (OSError, SafetensorError): return None, []
-    state = {}
-    for name, t in groups["optimiser"].items(): i, _, key = name.partition("."); state.setdefault(int(i), {})[key] = t
-    model.load_state_dict(groups["model"])
-    optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})
-    return groups["best"], history
+        for name, t in found[0].items(): group, _, key = name.partition("/"); groups[group][key] = t
+        for name, t in groups["optimiser"].items():
+            i, _, key = name.partition("."); state.setdefault(int(i), {})[key] = t
+            if t.shape not in ((), [*model.parameters()][int(i)].shape): raise ValueError
+        for weights in (groups["best"], groups["model"]): model.load_state_dict(weights)
+        optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})
+    except (LookupError, ValueError, RuntimeError): raise InputError(f"{path}: not the state of this training; remove the file") from None
+    return groups["best"], found[1]
 
 # %% ../nbs/03_training.ipynb #24e628b3
 def run_epoch(

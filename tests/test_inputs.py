@@ -6,7 +6,8 @@ GOOD = b"Anna NNP B-PER\nslept VBD O\n\n" * 20
 FILES = {                                             # content -> what the message must say
     "empty": (b"", "bad.txt: no sentence"),
     "blank lines only": (b"\n\n \n", "bad.txt: no sentence"),
-    "ragged": (GOOD + b"Oslo NNP\n", "bad.txt:61: 2 columns"),
+    "ragged": (GOOD + b"Oslo NNP B-LOC\nslept VBD\n", "bad.txt:62: 2 columns"),
+    "NUL byte": (GOOD + b"Os\0lo NNP B-LOC\n", "bad.txt:61: a NUL byte"),
     "not UTF-8": (GOOD + b"\xffslo NNP B-LOC\n", "bad.txt:61: not valid UTF-8"),
     "missing column": (b"Anna NNP\nslept VBD\n\n" * 20, "bad.txt:1: no column 3"),
     "not a span label": (GOOD + b"Oslo NNP LOC\n", "bad.txt:61: 'LOC'"),

@@ -1,0 +1,258 @@
+"""Damaged files for everything that reads files, and a coverage-guided search for those that break something.
+
+`content` turns bytes, which a fuzzer draws, into the content of a file: a good one of ours, edited. Every target reads such a file; it may return
+or raise InputError, anything else is a finding. tests/test_fuzzing.py does this with Hypothesis on each change. The long search wants
+atheris (pip install atheris) and writes results/fuzzing.json:
+
+    python tests/fuzzing.py 20000
+"""
+import copy, gzip, json, os, struct, subprocess, sys, tempfile, time, tracemalloc, traceback
+from functools import lru_cache
+from pathlib import Path
+
+FOLDER = Path(tempfile.mkdtemp(prefix="fuzzing-"))
+SEEDS = Path(__file__).parent/"seeds"                        # good files, made by make_seeds.py from the built-in corpus
+ODD = [b"\0", b"\xef\xbb\xbf", b"\r\n", b"\r", b"\t", b" ", b"\n\n", b"\n\t\n", "\x85".encode(), "\u2028".encode(), "\xa0".encode(), b"\xff", b"\xed\xa0\x80",
+       "\U0001F600".encode(), b"B-", b"B-O", b"I-OTH", b"_", b"-DOCSTART-", b"1-2\t", b"1.1\t", b"#", b"# sent_id = a-1\n", b"'", b'"', b"[", b"{",
+       b"]" , b"}", b"=", b".", b",", b":", b"nan", b"inf", b"1e999", b"9"*30, b"-1", b"0", b"true", b"null", b"related(pos,.5)", b"\\u0000", b"\\ud800", b"a"*300]
+VALUES = [None, True, False, 0, -1, 1, 2**31, 2**63, 10**30, 1e308, float("nan"), float("inf"), .5, "", "a", "O", "B-PER", "\ud800", "\0", "soft", "search",
+          "hierarchical", "warmup", "sparse", "pos", "ner", "x"*300, [], [[]], [0], ["pos"], ["pos", "ner"], [[1, 2, 3]], {}, {"pos": 1}, {"a": {}}, "none"]
+
+
+class Dice:
+    "Decisions taken from bytes; 0 when they are used up."
+    def __init__(self, data): self.data, self.place = data, 0
+    def __call__(self, n):
+        "A number from 0 to n-1."
+        width = 1 if n <= 256 else 3
+        piece = self.data[self.place:self.place+width]; self.place += width
+        return int.from_bytes(piece, "big") % n
+
+
+def edit_bytes(content, dice):
+    "Cut, repeat, move, insert or change a stretch."
+    a = dice(len(content)+1); b = min(len(content), a + dice(40))
+    kind = dice(6)
+    if kind == 0: return content[:a] + content[b:]
+    if kind == 1: return content[:b] + content[a:b]*(1+dice(20)) + content[b:]
+    if kind == 2: c = dice(len(content)+1); rest = content[:a] + content[b:]; return rest[:c] + content[a:b] + rest[c:]
+    if kind == 3: return content[:a] + bytes([dice(256)]) + content[a+1:]
+    return content[:a] + ODD[dice(len(ODD))] + content[a if kind == 4 else b:]
+
+
+def places(value):
+    "Every (container, key) in a value, the containers of lists and dictionaries."
+    items = list(value.items()) if isinstance(value, dict) else list(enumerate(value)) if isinstance(value, list) else []
+    for key, inner in items:
+        yield value, key
+        if not (isinstance(value, list) and len(value) > 6 and key > 3): yield from places(inner)    # long lists: look at their start
+
+
+def edit_json(value, dice):
+    "Replace, remove, rename, repeat or copy something somewhere."
+    found = list(places(value))
+    if not found: return copy.deepcopy(VALUES[dice(len(VALUES))])
+    (where, key), kind = found[dice(len(found))], dice(5)
+    if kind <= 1: where[key] = copy.deepcopy(VALUES[dice(len(VALUES))])
+    elif kind == 2: del where[key]
+    elif kind == 3 and isinstance(where, dict): where[str(VALUES[dice(len(VALUES))])[:50]] = where.pop(key)
+    elif kind == 3: where.extend([copy.deepcopy(where[key])]*(1+dice(9)))
+    else: other, name = found[dice(len(found))]; where[key] = copy.deepcopy(other[name]) if name in (other if isinstance(other, dict) else range(len(other))) else 0
+    return value
+
+
+def edit_tensors(content, dice):
+    "Edit the header of a safetensors file, or the JSON kept in it."
+    size, = struct.unpack("<Q", content[:8])
+    header = json.loads(content[8:8+size])
+    if dice(3):
+        key = list(header["__metadata__"])[0]
+        try: header["__metadata__"][key] = json.dumps(edit_json(json.loads(header["__metadata__"][key]), dice))
+        except ValueError: pass
+    else: header = edit_json(header, dice)
+    packed = json.dumps(header).encode()
+    return struct.pack("<Q", len(packed)) + packed + content[8+size:]
+
+
+@lru_cache
+def good_files(target):
+    "The seeds of a target."
+    files = [path.read_bytes() for path in sorted(SEEDS.glob(f"{target}-*"))]
+    return [gzip.decompress(file) for file in files] if target == "archive" else files
+
+
+def content(target, data):
+    "The file that these bytes stand for: themselves, or a seed of the target, edited a few times."
+    dice = Dice(data)
+    if dice(16) == 0: return data[1:]
+    seeds = good_files(target)
+    good = seeds[dice(len(seeds))]
+    for _ in range(1 + dice(4)):
+        shaped = dice(4)
+        try:
+            if shaped and target in ("model", "round", "state"): good = edit_tensors(good, dice)
+            elif shaped and target == "record": good = json.dumps(edit_json(json.loads(good), dice)).encode()
+            elif shaped and target == "archive":
+                lines = good.split(b"\n"); i = dice(len(lines)); lines[i] = json.dumps(edit_json(json.loads(lines[i]), dice)).encode(); good = b"\n".join(lines)
+            else: good = edit_bytes(good, dice)
+        except (ValueError, KeyError, TypeError, AttributeError, struct.error, IndexError, RecursionError): good = edit_bytes(good, dice)
+    return gzip.compress(good, 1) if target == "archive" and dice(8) else good
+
+
+def read_columns(path):
+    from sparse_sharing_nb.corpora import described_corpus
+    described_corpus({"train": path, "tasks": {"pos": 2, "ner": 3}})
+
+
+def read_conllu(path):
+    from sparse_sharing_nb.corpora import described_corpus
+    described_corpus({"train": path, "tasks": {"upos": 4, "deprel": 8}})
+
+
+def read_iob2(path):
+    from sparse_sharing_nb.corpora import described_corpus
+    described_corpus({"train": SEEDS/"conllu-1.conllu", "tasks": {"upos": 4}, "layers": [{"train": path, "tasks": {"ner": 3}}]})
+
+
+def read_vectors(path):
+    from sparse_sharing_nb.encoding import load_vectors
+    vectors = load_vectors(str(path), ["the", "a", "minister", "of", ","], cache=FOLDER/"cache")
+    assert len({len(vector) for vector in vectors.values()}) == 1
+
+
+def read_settings(path):
+    "What can stand behind --corpus and --seeds."
+    from sparse_sharing_nb.cli import names, seeds
+    from sparse_sharing_nb.corpora import InputError, own_corpus, pick_tasks, related_pairs
+    text = os.fsdecode(path.read_bytes())                     # as it comes from the shell
+    for read in (names, seeds):
+        try: read(text)
+        except ValueError: pass
+    for read in (own_corpus, lambda text: related_pairs(pick_tasks(text)[1])):
+        try: read(text)
+        except InputError: pass
+
+
+def read_description(path):
+    from sparse_sharing_nb.corpora import corpus_tasks
+    corpus_tasks(str(path))
+
+
+def read_model(path):
+    from sparse_sharing_nb.study import tag
+    tag(path.parent, [["The", "minister"], ["x"]])
+
+
+def read_round(path):
+    from sparse_sharing_nb.pruning import check_mask, load_round
+    found = load_round(path)
+    if found: check_mask(tiny_network(), found[0])
+
+
+def tiny_network():
+    "The network that the seeds are of."
+    from sparse_sharing_nb.encoding import Vocab
+    from sparse_sharing_nb.study import Config, make_network
+    about = json.loads((SEEDS/"about.json").read_text())
+    return make_network(Config(hidden=2, **{"method": "hard", "seed": 0}), Vocab(**about["vocab"]), word_dim=2)
+
+
+def read_state(path):
+    from sparse_sharing_nb.training import PRESETS, load_state, make_optimiser
+    network = tiny_network()
+    optimiser = make_optimiser(network, PRESETS["fast"])
+    best, history = load_state(path, network, optimiser)
+    if best is not None:
+        for p in network.parameters(): p.grad = p.detach()*0
+        optimiser.step()
+
+
+def tables(records):
+    from sparse_sharing_nb.report import make_table, table_text
+    rows = make_table(records)
+    for split in ("dev", "test"): table_text(rows, split)
+
+
+def read_a_record(path):
+    from sparse_sharing_nb.report import read_records
+    tables(read_records(path.parents[2]))
+
+
+def read_archive(path):
+    from sparse_sharing_nb.report import read_records
+    tables(read_records(path.parent))
+
+
+TARGETS = {   # name: (where the file goes, who reads it)
+    "columns": ("a.txt", read_columns), "conllu": ("a.conllu", read_conllu), "iob2": ("a.iob2", read_iob2), "vectors": ("a.vec", read_vectors),
+    "settings": ("settings", read_settings), "toml": ("toml/a.toml", read_description), "model": ("model/model.safetensors", read_model),
+    "round": ("round-0.safetensors", read_round), "state": ("state.safetensors", read_state), "record": ("one/runs/0/record.json", read_a_record),
+    "archive": ("many/records.jsonl.gz", read_archive)}
+
+
+def prepare(target):
+    "The place of the target's file, with what else has to be there."
+    path = FOLDER/TARGETS[target][0]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    (FOLDER/"columns-1.txt").write_bytes((SEEDS/"columns-1.txt").read_bytes())
+    if target == "toml":
+        for name in ("columns-1.txt", "conllu-1.conllu", "iob2-1.iob2"): (path.parent/name).write_bytes((SEEDS/name).read_bytes())
+    if target == "record": (path.parent/"model.safetensors").write_bytes((SEEDS/"model-1.safetensors").read_bytes())
+    os.chdir(FOLDER)
+    return path
+
+
+def attempt(target, path, file, measure=False):
+    "Let the target read this: (None, '' if it refused as it should, or the traceback; seconds; peak of memory in bytes or None)."
+    from sparse_sharing_nb.readers import InputError
+    path.write_bytes(file)
+    if measure: tracemalloc.start()
+    began, problem = time.process_time(), None
+    try: TARGETS[target][1](path)
+    except InputError as error:
+        problem = ""
+    except Exception: problem = traceback.format_exc()
+    seconds, peak = time.process_time() - began, None
+    if measure: peak = tracemalloc.get_traced_memory()[1]; tracemalloc.stop()
+    return problem, seconds, peak
+
+
+def search(target, runs, out):
+    "Search with atheris; never returns."
+    import atheris
+    with atheris.instrument_imports(include=["sparse_sharing_nb"]):
+        import sparse_sharing_nb.cli, sparse_sharing_nb.report, sparse_sharing_nb.study
+    path = prepare(target)
+    attempt(target, path, content(target, b"\1"))              # what is imported only once
+    began = time.perf_counter()
+    said = dict(inputs=0, accepted=0, slowest_s=0., largest_bytes=0, findings={})
+    def try_one(data):
+        file = content(target, data)
+        problem, seconds, _ = attempt(target, path, file)
+        said["inputs"] += 1; said["accepted"] += problem is None; said["slowest_s"] = max(said["slowest_s"], seconds); said["largest_bytes"] = max(said["largest_bytes"], len(file))
+        if seconds > 1 + 2*len(file)/1e6: problem = problem or f"{seconds:.1f} s for {len(file)} bytes"
+        if problem:
+            key = problem.strip().splitlines()[-1][:160]
+            if key not in said["findings"]:
+                said["findings"][key] = problem[-1500:]
+                (FOLDER.parent/f"finding-{target}-{len(said['findings'])}").write_bytes(file)
+        if said["inputs"] % 500 == 0 or said["inputs"] >= runs:
+            Path(out).write_text(json.dumps(said | dict(seconds=time.perf_counter() - began)))
+    known = FOLDER/"corpus"; known.mkdir()
+    for i in range(64): (known/str(i)).write_bytes(bytes([1+i, *(7*i*j % 256 for j in range(1, 40))]))
+    atheris.Setup([sys.argv[0], f"-runs={runs}", "-max_len=120", "-timeout=30", "-rss_limit_mb=4096", "-verbosity=0", str(known)], try_one)
+    atheris.Fuzz()
+
+
+if __name__ == "__main__":
+    if len(sys.argv) == 4: search(sys.argv[1], int(sys.argv[2]), sys.argv[3])
+    runs, path = int(sys.argv[1]), Path(__file__).parents[1]/"results"/"fuzzing.json"
+    result = json.loads(path.read_text()) if path.exists() else {"fixed": []}
+    result |= dict(tool="atheris (libFuzzer), coverage of sparse_sharing_nb", targets={})
+    for target in TARGETS:
+        out = FOLDER/f"{target}.json"
+        subprocess.run([sys.executable, __file__, target, str(runs), str(out)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        result["targets"][target] = json.loads(out.read_text())
+        print(target, {k: v if k != "findings" else list(v) for k, v in result["targets"][target].items()}, flush=True)
+    result["inputs"], result["seconds"] = (round(sum(t[key] for t in result["targets"].values())) for key in ("inputs", "seconds"))
+    path.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
