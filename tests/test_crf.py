@@ -1,0 +1,51 @@
+"The CRF head: agrees with counting every row, trains, saves and tags, and leaves everything else as it was."
+import itertools, json
+from pathlib import Path
+
+import pytest, torch
+from sparse_sharing_nb.cli import main
+from sparse_sharing_nb.crf import best_labels, task_loss
+from sparse_sharing_nb.encoding import Vocab
+from sparse_sharing_nb.network import build_network, n_core_parameters
+from sparse_sharing_nb.pruning import prunable
+from sparse_sharing_nb.study import Config
+
+VOCAB = Vocab(["<unknown>"], ["<padding>", "<unknown>"], {"pos": ["a", "b", "c"], "ner": ["O"]})
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("task, n_words", [("pos", 1), ("pos", 4), ("ner", 1), ("ner", 3)])
+def test_agrees_with_counting_every_row(seed, task, n_words):
+    network = build_network(VOCAB, seed=seed, crf=True, hidden=2, word_dim=2)
+    crf, n_labels = network.crfs[task], len(VOCAB.labels[task])
+    for p in crf.parameters(): torch.nn.init.normal_(p)
+    logits, rows = 2*torch.randn(2, n_words, n_labels), list(itertools.product(range(n_labels), repeat=n_words))
+    score = lambda x, row: x[range(n_words), row].sum() + crf.start_transitions[row[0]] + crf.end_transitions[row[-1]] + sum(crf.transitions[a, b] for a, b in zip(row, row[1:]))
+    scores = torch.stack([torch.stack([score(x, row) for row in rows]) for x in logits])
+    assert best_labels(network, task, logits).tolist() == [list(rows[i]) for i in scores.argmax(1)]
+    gold = torch.tensor([rows[0], rows[-1]])
+    expected = (scores.logsumexp(1) - scores[[0, 1], [0, -1]]).sum()/(2*n_words)
+    assert torch.allclose(task_loss(network, task, logits, gold), expected, atol=1e-5)
+
+
+def test_is_a_head_and_nothing_else():
+    plain, crf = (build_network(VOCAB, seed=3, crf=on, hidden=2, word_dim=2) for on in (False, True))
+    assert all(torch.equal(w, crf.state_dict()[name]) for name, w in plain.state_dict().items())    # the same start
+    assert n_core_parameters(plain) == n_core_parameters(crf) and prunable(plain) == prunable(crf)
+    assert Config().id == Config(crf=False).id != Config(crf=True).id
+
+
+def test_from_training_to_tagging(tmp_path, capsys):
+    text = Path(__file__).parent/"seeds"/"columns-1.txt"
+    argv = ["study", "--corpus", f"a={text},{text}:3=ner,2=pos", "--methods", "hard,sparse,soft", "--crf", "--epochs", "2", "--rounds", "1", "--epochs-per-round", "1", "--hidden", "8", "--workers", "1"]
+    assert main([*argv, "--out", str(tmp_path)]) is None
+    records = [json.loads(path.read_text()) for path in tmp_path.glob("runs/*/record.json")]
+    assert all(r["config"]["crf"] for r in records)
+    for model in (r["id"] for r in records if r["method"] in ("hard", "sparse", "soft")):
+        capsys.readouterr()
+        assert main(["tag", "--model", str(tmp_path/"runs"/model), "She left."]) is None and capsys.readouterr().out.count("\t") == 6
+
+
+def test_without_the_library(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("sparse_sharing_nb.study.find_spec", lambda name: None)
+    assert main(["study", "--crf", "--out", str(tmp_path)]) == 2 and "sparse_sharing_nb[crf]" in capsys.readouterr().err
