@@ -407,6 +407,7 @@ def tokenize(
     word = r"[A-Z](?:\.[A-Z])+\.?|\d+(?:[.,:/-]\d+)*%?|\w+?(?=n't\b)|n't\b|'(?:s|re|ve|ll|d|m)\b|\w+(?:-\w+)*|\.\.\.|\S"
     return [re.findall(word, s) for s in sentences]
 
+# %% ../nbs/09_study.ipynb #5c2e7d10
 @torch.no_grad()
 def tag_words(
     subnet, task:str, # a network; whose head
