@@ -65,13 +65,13 @@ def open_page(browser, server, kind):
     page = browser.new_page(viewport=dict(width=1440, height=1200))
     page.errors = []
     page.on("pageerror", lambda error: page.errors.append(str(error)))
-    page.goto(server(kind) + ("doc/tree/12_explorer.ipynb?reset" if kind == "lab" else ""), timeout=90_000)
+    page.goto(server(kind) + ("doc/tree/12_explorer.ipynb?reset" if kind == "lab" else ""), timeout=180_000)
     if kind == "lab":
-        page.wait_for_function("window.jupyterapp?.commands?.hasCommand('notebook:run-all-cells')", timeout=90_000)
-        page.wait_for_selector(".jp-CodeCell", timeout=90_000)
+        page.wait_for_function("window.jupyterapp?.commands?.hasCommand('notebook:run-all-cells')", timeout=180_000)
+        page.wait_for_selector(".jp-CodeCell", timeout=180_000)
         page.evaluate("""async () => { const app = window.jupyterapp; await app.restored; const panel = app.shell.currentWidget;
             await panel.context.sessionContext.ready; await app.commands.execute('notebook:run-all-cells'); }""")
-    page.wait_for_selector("img.scored", timeout=90_000)
+    page.wait_for_selector("img.scored", timeout=180_000)
     page.locator(".ssn").scroll_into_view_if_needed()
     return page
 
@@ -93,7 +93,7 @@ def fresh(request):
         press(page, "reset"); eventually(lambda: text(page, "setting").count("=") == 3)
 
 
-def eventually(holds, seconds=20):
+def eventually(holds, seconds=40):
     "Wait until it holds."
     end = time.time() + seconds
     while not holds():
@@ -192,7 +192,7 @@ def test_joint_training_and_cancel(page):
     if page.kind == "voila":                                                      # and once to its end
         press(page, "train jointly")
         drag(page, 0, -30)                                                        # the sliders go on working
-        eventually(cancel.is_enabled); eventually(cancel.is_disabled, 120)
+        eventually(cancel.is_enabled); eventually(cancel.is_disabled, 300)
         page.wait_for_timeout(500)
         if shots := os.environ.get("SSN_SCREENSHOTS"): page.screenshot(path=f"{shots}/{page.kind}.png", full_page=True)
 
