@@ -27,8 +27,9 @@ def read_records(
     records = [record for folder in sorted(out.glob("runs/*")) if (record := read_record(folder))]
     if not records and archive.exists():
         records = [check_record(r, f"{archive}:{i}", ["warmup", "search", *METHODS]) for i, r in enumerate(read_json_lines(archive), 1)]
-    ids = {record["id"] for record in records}
-    records = [record for record in records if ids.issuperset(record["config"]["needs"])]    # a damaged search takes its models along
+    for _ in range(3):    # a damaged warm-up takes its searches along, a search its models
+        ids = {record["id"] for record in records}
+        records = [record for record in records if ids.issuperset(record["config"]["needs"])]
     if not records: raise InputError(f"{out}: no finished run in it; expected runs/<id>/record.json or records.jsonl.gz")
     check_counts([record for record in records if record["method"] != "search"], out)
     methods = ["warmup", "search", *METHODS]
@@ -72,7 +73,7 @@ def make_row(
     pick = lambda key, task: summary([next((r[key][task] for r in records if task in r.get(key, ())), None) for records in runs])
     total = lambda key, groups: float(np.mean([sum(r[key] for r in records) for records in groups]))
     per_task = {key: {task: pick(key, task) for task in runs[0][0]["config"]["tasks"]} for key in ("dev", "test", "density")}
-    overlap = summary([records[0]["overlap"]["all"]["ratio"] for records in runs]) if "overlap" in runs[0][0] else None
+    overlap = summary([records[0]["overlap"]["all"]["ratio"] for records in runs]) if all("overlap" in records[0] for records in runs) else None
     cost = dict(epoch_equivalents=total("own_epoch_equivalents", runs) + total("own_epoch_equivalents", needed),
                 search_seconds=total("seconds", needed), seconds=total("seconds", runs))
     who = dict(name=name, method=runs[0][0]["method"], seeds=list(by_seed))

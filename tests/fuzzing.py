@@ -2,9 +2,10 @@
 
 `content` turns bytes, which a fuzzer draws, into the content of a file: a good one of ours, edited. Every target reads such a file; it may return
 or raise InputError, anything else is a finding. tests/test_fuzzing.py does this with Hypothesis on each change. The long search wants
-atheris (pip install atheris) and writes results/fuzzing.json:
+atheris (pip install atheris) and adds its figures to results/fuzzing.json; so many inputs for each target, or for those that are named:
 
     python tests/fuzzing.py 20000
+    python tests/fuzzing.py 5000 columns toml
 """
 import copy, gzip, json, os, struct, subprocess, sys, tempfile, time, tracemalloc, traceback
 from functools import lru_cache
@@ -244,15 +245,21 @@ def search(target, runs, out):
     atheris.Fuzz()
 
 
+def add_up(before, now):
+    "Figures of a target over several searches."
+    total = {key: before.get(key, 0) + now[key] for key in ("inputs", "accepted", "seconds")}
+    return total | {key: max(before.get(key, 0), now[key]) for key in ("slowest_s", "largest_bytes")} | {"findings": before.get("findings", {}) | now["findings"]}
+
+
 if __name__ == "__main__":
-    if len(sys.argv) == 4: search(sys.argv[1], int(sys.argv[2]), sys.argv[3])
-    runs, path = int(sys.argv[1]), Path(__file__).parents[1]/"results"/"fuzzing.json"
-    result = json.loads(path.read_text()) if path.exists() else {"fixed": []}
-    result |= dict(tool="atheris (libFuzzer), coverage of sparse_sharing_nb", targets={})
-    for target in TARGETS:
+    if sys.argv[1] == "search": search(sys.argv[2], int(sys.argv[3]), sys.argv[4])
+    path = Path(__file__).parents[1]/"results"/"fuzzing.json"
+    for target in sys.argv[2:] or TARGETS:
         out = FOLDER/f"{target}.json"
-        subprocess.run([sys.executable, __file__, target, str(runs), str(out)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        result["targets"][target] = json.loads(out.read_text())
-        print(target, {k: v if k != "findings" else list(v) for k, v in result["targets"][target].items()}, flush=True)
-    result["inputs"], result["seconds"] = (round(sum(t[key] for t in result["targets"].values())) for key in ("inputs", "seconds"))
-    path.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+        command = [sys.executable, __file__, "search", target, sys.argv[1], str(out)]
+        subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        result, found = json.loads(path.read_text()), json.loads(out.read_text())
+        result["targets"][target] = add_up(result["targets"].get(target, {}), found)
+        result["inputs"], result["seconds"] = (round(sum(t[key] for t in result["targets"].values())) for key in ("inputs", "seconds"))
+        path.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+        print(target, found, flush=True)

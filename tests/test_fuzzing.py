@@ -1,5 +1,5 @@
 "Whatever a file holds, reading it ends in a result or in our own error, soon and in little memory. The long search is tests/fuzzing.py."
-import ast, json, os, pickle, sys, tracemalloc
+import ast, gzip, json, os, pickle, sys, tracemalloc
 from pathlib import Path
 
 import pytest
@@ -9,6 +9,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 import fuzzing
 from sparse_sharing_nb.cli import main
 from sparse_sharing_nb.readers import InputError, read_corpus
+from sparse_sharing_nb.report import make_table, read_records
 
 ROOT = Path(__file__).parent.parent
 quickly = settings(max_examples=int(os.environ.get("FUZZ_EXAMPLES", 60)), deadline=None, derandomize=True, database=None,
@@ -115,6 +116,15 @@ def test_a_newer_version(field, value, said, tmp_path, capsys):
         assert main(["redraw", str(tmp_path)]) == 2
     message = capsys.readouterr().err
     assert said in message and message.count("\n") == 1
+
+
+def test_a_damaged_warm_up_takes_along_what_was_made_from_it(tmp_path):
+    "First its searches, then the models of these; found by the long search."
+    lines = gzip.decompress((fuzzing.SEEDS/"archive-1.gz").read_bytes()).splitlines()
+    assert {"warmup", "search", "sparse"} < {json.loads(line)["method"] for line in lines}
+    (tmp_path/"records.jsonl.gz").write_bytes(gzip.compress(b"\n".join(line for line in lines if json.loads(line)["method"] != "warmup")))
+    records = read_records(tmp_path)
+    assert {r["method"] for r in records} == {"single", "hard", "soft"} and make_table(records)
 
 
 def test_letters_that_are_none(tmp_path, capsys):
