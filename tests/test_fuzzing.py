@@ -76,13 +76,13 @@ LARGE = {    # about a megabyte in shapes that are hard on a reader
 
 @pytest.mark.parametrize("shape", LARGE)
 def test_large_and_odd(shape, monkeypatch):
-    "Two seconds for each megabyte, and a reader holds less than twenty times the file."
+    "Two seconds for each megabyte, five times as many on a busy machine (a hang takes far longer), and a reader holds less than twenty times the file."
     target, file = LARGE[shape]
     monkeypatch.chdir(fuzzing.FOLDER)
     path = fuzzing.prepare(target)
     fuzzing.attempt(target, path, b"")                                    # what is imported only once
     problem, seconds, _ = fuzzing.attempt(target, path, file)
-    assert not problem and seconds < 2*max(1, len(file)/1e6)*float(os.environ.get("SLOWER", 1)), (problem, seconds)
+    assert not problem and seconds < 10*max(1, len(file)/1e6), (problem, seconds)
     read = (lambda *_: read_corpus(path)) if target in ("columns", "conllu", "iob2") else fuzzing.TARGETS[target][1]    # readers alone
     tracemalloc.start()
     try: read(path)
