@@ -281,7 +281,7 @@ def do_tag(
 ):
     "Print a row per word, an empty line after each sentence. Raises InputError if there is no model."
     from sparse_sharing_nb.corpora import InputError
-    from sparse_sharing_nb.study import tag, tokenize
+    from sparse_sharing_nb.models import tag, tokenize
     try: sentences = tokenize(sys.stdin.read() if args.text is None else args.text)
     except UnicodeDecodeError: raise InputError("standard input: not valid UTF-8; convert the text first") from None
     for words, tags in zip(sentences, tag(args.model, sentences)):

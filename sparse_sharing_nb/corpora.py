@@ -41,13 +41,15 @@ def column_labels(
     labels = [[row[column] for row in sentence] if column < len(sentence[0]) else ["_"] for sentence in table.rows]
     return [tags if set(tags) != {"_"} else None for tags in labels]
 
+# %% ../nbs/01_corpora.ipynb #6568c734
 def span_labels(
     table:Table,  # where the labels were read, for the message
     tags:list,    # one list of labels per sentence, or None
     scheme:str,   # one of `SCHEMES`
 )->list:          # the same spans in that scheme
     "Labels of spans, written in one scheme. Raises InputError for a label that is none."
-    for s, i in ((s, i) for s, sentence in enumerate(tags) for i, tag in enumerate(sentence or ()) if not SPAN(tag)):
+    wrong = {tag for tag in {tag for sentence in tags for tag in sentence or ()} if not SPAN(tag)}
+    for s, i in ((s, i) for s, sentence in enumerate(tags if wrong else ()) for i, tag in enumerate(sentence or ()) if tag in wrong):
         raise InputError(f"{table.where(s, i)}: {tags[s][i]!r} is no label of a span; write O, or B- I- E- S- and a type")
     return [sentence and to_tags(to_spans(sentence), len(sentence), scheme) for sentence in tags]
 

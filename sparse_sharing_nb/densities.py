@@ -19,10 +19,11 @@ from .corpora import InputError
 from .encoding import Dataset, Split
 from .intervals import bootstrap, interval
 from .merging import intersect
+from .models import config_of, load_model, make_network
 from .network import Network
 from .pruning import load_round
 from .selection import select
-from .study import config_of, load_data, load_model, make_network, plan, read_record, run_all
+from .study import load_data, plan, read_record, run_all
 from .training import PRESETS, Settings, evaluate, extract, score
 
 # %% ../nbs/11a_densities.ipynb #c7e07f00

@@ -88,7 +88,7 @@ def build_vocab(
     "Words seen twice in training or known to the vectors, characters and labels of training."
     train = {id(s): s for t in tasks.values() for s in t.sentences["train"]}.values()    # tasks may share sentences, all or some
     counts = Counter(w.lower() for s in train for w in s)
-    seen = {w.lower() for t in tasks.values() for sentences in t.sentences.values() for s in sentences for w in s}
+    seen = {w.lower() for w in {w for t in tasks.values() for sentences in t.sentences.values() for s in sentences for w in s}}
     words = sorted(w for w in seen if counts[w] > 1 or w in known)
     chars = sorted({char for s in train for w in s for char in w})
     labels = {name: sorted({l for tags in t.tags["train"] for l in tags}) for name, t in tasks.items()}

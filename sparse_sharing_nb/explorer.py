@@ -17,10 +17,10 @@ from .densities import (JOINT_EPOCHS, Material, Setting, best, cut_out, everythi
     read_setting, set_all, sparsest, stops, write_setting)
 from .joint import train_jointly
 from .merging import by_gate, n_merged_parameters
+from .models import tag_words, tokenize
 from .network import n_core_parameters
 from .pictures import SIZE, WIDTHS, Live, Scales, draw_joint, draw_masks, draw_score, overlap_of, tags_table
 from .pruning import check_mask, density, full_mask
-from .study import tag_words, tokenize
 from .training import joint_batches
 
 # %% ../nbs/12_explorer.ipynb #71eae91b

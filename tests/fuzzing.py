@@ -140,7 +140,7 @@ def read_description(path):
 
 
 def read_model(path):
-    from sparse_sharing_nb.study import tag
+    from sparse_sharing_nb.models import tag
     tag(path.parent, [["The", "minister"], ["x"]])
 
 
@@ -153,7 +153,7 @@ def read_round(path):
 def tiny_network():
     "The network that the seeds are of."
     from sparse_sharing_nb.encoding import Vocab
-    from sparse_sharing_nb.study import Config, make_network
+    from sparse_sharing_nb.models import Config, make_network
     about = json.loads((SEEDS/"about.json").read_text())
     return make_network(Config(hidden=2, **{"method": "hard", "seed": 0}), Vocab(**about["vocab"]), word_dim=2)
 
@@ -222,7 +222,7 @@ def search(target, runs, out):
     "Search with atheris; never returns."
     import atheris
     with atheris.instrument_imports(include=["sparse_sharing_nb"]):
-        import sparse_sharing_nb.cli, sparse_sharing_nb.report, sparse_sharing_nb.study
+        import sparse_sharing_nb.cli, sparse_sharing_nb.report, sparse_sharing_nb.study, sparse_sharing_nb.models
     path = prepare(target)
     attempt(target, path, content(target, b"\1"))              # what is imported only once
     began = time.perf_counter()

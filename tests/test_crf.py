@@ -8,7 +8,7 @@ from sparse_sharing_nb.crf import best_labels, task_loss
 from sparse_sharing_nb.encoding import Vocab
 from sparse_sharing_nb.network import build_network, n_core_parameters
 from sparse_sharing_nb.pruning import prunable
-from sparse_sharing_nb.study import Config
+from sparse_sharing_nb.models import Config
 
 VOCAB = Vocab(["<unknown>"], ["<padding>", "<unknown>"], {"pos": ["a", "b", "c"], "ner": ["O"]})
 

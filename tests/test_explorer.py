@@ -132,8 +132,8 @@ def test_drag(page):
     changes(page, lambda: drag(page, 2, -60), "shared", "scored")
     assert text(page, "setting") != before[0] and page.locator(".summary").inner_text() != before[1]
     assert places() == before[2]                                                  # nothing jumps
-    shown = page.locator(".widget-readout").nth(2).inner_text()                   # no event is left behind
-    assert f"ner={shown.split('%')[0]}" in text(page, "setting")
+    shown = lambda: page.locator(".widget-readout").nth(2).inner_text().split("%")[0]
+    eventually(lambda: f"ner={shown()}" in text(page, "setting"))                 # no event is left behind
 
 
 def test_keyboard_alone(page):

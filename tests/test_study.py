@@ -6,7 +6,8 @@ import pytest
 from sparse_sharing_nb.cli import main
 from sparse_sharing_nb.newswire import newswire_rows
 from sparse_sharing_nb.report import read_records
-from sparse_sharing_nb.study import config_of, run_all
+from sparse_sharing_nb.models import config_of
+from sparse_sharing_nb.study import run_all
 
 ROOT = Path(__file__).parent.parent
 DATA = os.environ.get("SPARSE_SHARING_DATA")
