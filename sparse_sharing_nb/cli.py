@@ -222,6 +222,7 @@ def do_study(
     args, # what `make_parser` parsed, and `argv`, the words themselves
 ):
     "Plan, run, write the table and the figures. Raises InputError for what cannot be done."
+    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "32")    # before torch starts: compiled LSTMs, one for each shape of a batch, would fill the memory
     from sparse_sharing_nb import study
     from sparse_sharing_nb.report import write_results
     from sparse_sharing_nb.corpora import load_tasks
@@ -236,8 +237,7 @@ def do_study(
     configs = study.plan(args.methods, args.seeds, args.data, corpus=corpus, tasks=tasks, epochs=epochs, **settings)
     with study.atomic_path(f"{args.out}/command.txt") as part: part.write_text(said(args.argv) + "\n", encoding="utf-8")
     study.run_all(configs, args.out, args.data, args.workers)
-    print(write_results(args.out))
-    print(f"table, records and figures are in {args.out}/; to tag text of your own:")
+    print(write_results(args.out), f"table, records and figures are in {args.out}/; to tag text of your own:", sep="\n")
     print(f'sparse-sharing tag --model {args.out}/runs/{configs[-1].id} "Some text."')
 
 # %% ../nbs/14_cli.ipynb #0762c6e9
@@ -294,7 +294,6 @@ def main(
 ):                  # exit status: None (0, all went well), 2 for bad input, 130 if stopped
     "The command `sparse-sharing`. Raises SystemExit where argparse does: after --help, and for words it does not know."
     args = make_parser().parse_args(argv)
-    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "32")    # before torch starts; each batch shape compiles an LSTM
     args.argv = sys.argv[1:] if argv is None else argv
     try: return args.action(args)
     except KeyboardInterrupt:

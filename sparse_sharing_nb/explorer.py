@@ -151,7 +151,7 @@ def move(e:Explorer):
     e.shared.show(e.masks, e.part.value)
     e.summary.value, e.note.value, e.string.value = summary(e.material, e.masks, e.kind), "", write_setting(e.material, e.setting)
     e.timer.cancel()
-    e.timer = threading.Timer(.1, settle, [e]); e.timer.daemon = True; e.timer.start()
+    e.timer = threading.Timer(.05, settle, [e]); e.timer.daemon = True; e.timer.start()
 
 def settle(e:Explorer):
     "Score what has changed, unless the sliders have moved on."

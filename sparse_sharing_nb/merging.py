@@ -8,6 +8,8 @@ __all__ = ['intersect', 'union', 'overlap_ratio', 'chance_overlap', 'corrected_o
 
 # %% ../nbs/06_merging.ipynb #58c5bb7d
 import itertools, math
+from functools import reduce
+from operator import and_, or_
 import torch
 from .corpora import task_colour
 from .pruning import n_kept
@@ -17,13 +19,13 @@ def intersect(
     masks:list, # of one or more tasks, each {parameter name: bool tensor}, True = kept
 )->dict:        # {parameter name: bool tensor}, a new mask
     "What all masks keep. Raises KeyError if a mask lacks a tensor of the first."
-    return {n: torch.stack([m[n] for m in masks]).all(0) for n in masks[0]}
+    return {n: reduce(and_, [m[n] for m in masks]) for n in masks[0]}
 
 def union(
     masks:list, # of one or more tasks, each {parameter name: bool tensor}, True = kept
 )->dict:        # {parameter name: bool tensor}, a new mask
     "What at least one mask keeps: the merged network. Raises KeyError if a mask lacks a tensor of the first."
-    return {n: torch.stack([m[n] for m in masks]).any(0) for n in masks[0]}
+    return {n: reduce(or_, [m[n] for m in masks]) for n in masks[0]}
 
 def overlap_ratio(
     masks:list, # of two or more tasks, each {parameter name: bool tensor}; at least one keeps something

@@ -43,7 +43,8 @@ def arms(
     "Models that differ in nothing but seed and task belong to one row of the table."
     searches, found = {r["id"]: r["config"] for r in records if r["method"] == "search"}, {}
     def settings(r):
-        own = {k: v for k, v in r["config"].items() if k not in ("seed", "trained", "method", "needs", "rounds", "final_density")}
+        said = {k: v for k, v in r["config"].items() if v is not False}    # an older record does not know a newer switch, which is off
+        own = {k: v for k, v in said.items() if k not in ("seed", "trained", "method", "needs", "rounds", "final_density")}
         for search in (searches[need] for need in r["config"]["needs"] if need in searches):
             own |= dict(rounds=search["rounds"], final_density=search["final_density"], epochs_per_round=search["epochs"])
         return own

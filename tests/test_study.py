@@ -115,11 +115,11 @@ def test_readme_says_what_was_measured():
     quoted = re.findall(r"<!-- results/(\S+)/table.md -->\n((?:(?:\|.*)?\n)+)", readme)
     assert quoted
     for name, table in quoted: assert table.strip() in (ROOT/"results"/name/"table.md").read_text(encoding="utf-8"), name
-    for said, path in re.findall(r"([-+−]?\d+\.\d+)<!-- (\S+) -->", readme):
+    for said, path in re.findall(r"([-+−]?[\d,]*\d(?:\.\d+)?)<!-- (\S+) -->", readme):
         study, row, *keys = path.split("/")
         value = next(r for r in json.loads((ROOT/"results"/study/"table.json").read_text()) if r["name"] == row)
         for key in keys: value = value[key]
-        assert float(said.replace("−", "-")) == round(value, len(said.partition(".")[2])), path
+        assert float(said.replace("−", "-").replace(",", "")) == round(value, len(said.partition(".")[2])), path
 
 
 def test_help_does_not_wait_for_torch():
