@@ -26,7 +26,7 @@ def glove_vectors(
     index = parquet.read_table(folder/"glove_6B_index.parquet")["index"].combine_chunks()
     place = pyarrow.compute.index_in(pyarrow.array(words, index.type), value_set=index).to_pylist()
     matrix = np.load(folder/"glove_6B_50d_emb.npy", mmap_mode="r")
-    return {w: matrix[p] for w, p in zip(words, place) if p is not None}
+    return {w: np.array(matrix[p]) for w, p in zip(words, place) if p is not None}    # copies: a piece of a mapped file would map all of it anew in every process
 
 # %% ../nbs/01b_encoding.ipynb #699a73db
 def text_vectors(

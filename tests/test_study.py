@@ -109,6 +109,12 @@ def test_tables_follow_from_records(folder, tmp_path):
     assert (folder/"command.txt").read_text().startswith("sparse-sharing study ")
 
 
+def test_vectors_are_copies():
+    "A piece of a mapped file, sent to a worker process, would map the whole file there, once for every word."
+    from sparse_sharing_nb.encoding import glove_vectors
+    assert {type(vector).__name__ for vector in glove_vectors(["the", "minister"]).values()} == {"ndarray"}
+
+
 def test_readme_says_what_was_measured():
     "Every table in the README is one under results/, and the figures in its prose follow from them."
     readme = (ROOT/"README.md").read_text(encoding="utf-8")
