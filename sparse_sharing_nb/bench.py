@@ -4,13 +4,17 @@
 
 # %% auto #0
 __all__ = ['lstm_weights', 'medians', 'products', 'workload', 'ways_to_step', 'parts_of_a_step', 'shares', 'draw_shares',
-           'fresh_process', 'train_for', 'two_processes', 'bench']
+           'padded_batch', 'packed_logits', 'spelled_out', 'older_ways', 'fresh_process', 'train_for', 'two_processes',
+           'bench']
 
 # %% ../nbs/13_speed.ipynb #42e0d207
 import itertools, subprocess, sys, time
+from functools import partial
 import numpy as np
 import torch
 from torch.nn.functional import cross_entropy
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+from .encoding import Batch
 from .joint import isolated_step
 from .network import build_network, masked
 from .pruning import full_mask, prunable, prune
@@ -30,8 +34,9 @@ def medians(
     repeats:int=7, # how often each is timed, >= 1
 )->dict:           # {name: {'median', 'low', 'high'}} seconds; half of the timings lie from low to high
     "Time actions in turns, so that a slow moment meets them all."
-    times = {name: [] for name in actions}
-    for _, (name, action) in itertools.product(range(repeats), actions.items()):
+    from tqdm import tqdm
+    times, turns = {name: [] for name in actions}, list(itertools.product(range(repeats), actions.items()))
+    for _, (name, action) in tqdm(turns, "measuring", leave=False, disable=None):
         started = time.perf_counter(); action()
         times[name].append(time.perf_counter() - started)
     return {name: dict(zip(("low", "median", "high"), np.quantile(t, [.25, .5, .75]).tolist())) for name, t in times.items()}
@@ -117,6 +122,56 @@ def draw_shares(
     ax.set(xlabel="share of a masked training step (%)", xlim=(0, 100)); ax.invert_yaxis(); ax.spines[["top", "right"]].set_visible(False)
     return ax
 
+# %% ../nbs/13_speed.ipynb #c217cceb
+def padded_batch(
+    data, part,  # a Dataset; a Split of it
+    sentences,   # (batch,) numbers of sentences of any length
+)->tuple:        # (a Batch, labels (batch, time), -100 beyond the end; lengths (batch,))
+    "Words padded to the longest sentence; every word brings its own spelling."
+    lengths = np.diff(part.starts)[sentences]
+    time = np.arange(lengths.max())
+    places = part.starts[sentences][:, None] + np.minimum(time, lengths[:, None] - 1)
+    chars = torch.from_numpy(data.lexicon.chars[part.forms[places].ravel()])
+    labels = torch.from_numpy(np.where(time >= lengths[:, None], -100, part.tags[places]))
+    where = torch.arange(places.size).reshape(places.shape)
+    return Batch(torch.from_numpy(data.lexicon.words[part.forms[places]]), chars, where), labels, torch.from_numpy(lengths)
+
+# %% ../nbs/13_speed.ipynb #44102f2f
+def packed_logits(
+    network, task:str, # a Network; whose head
+    xb, lengths,       # of `padded_batch`
+)->torch.Tensor:       # (batch, time, n_labels)
+    "The network on padded sentences, as it is usually written."
+    x = pack_padded_sequence(network.reader(xb), lengths, batch_first=True, enforce_sorted=False)
+    return network.heads[task](network.dropout(pad_packed_sequence(network.layers[0](x)[0], batch_first=True)[0]))
+
+def spelled_out(
+    xb, # a Batch
+)->Batch:
+    "The same batch, but every word brings its own spelling."
+    return Batch(xb.words, xb.chars[xb.where.ravel()], torch.arange(xb.where.numel()).reshape(xb.where.shape))
+
+# %% ../nbs/13_speed.ipynb #81e2116c
+def older_ways(
+    data, vectors=None, **sizes, # see `workload`
+)->tuple: # ({name: function}, {name: tokens that it goes through})
+    "Train as many batches as it is usually done; then with one change after the other."
+    network, _, batches, _, settings = workload(data, vectors, **sizes)
+    task, rng = batches[0][0], np.random.default_rng(0)
+    part, chosen = data.splits[task]["train"], np.concatenate([sentences for _, sentences in batches])
+    mixed = np.split(rng.permutation(chosen), np.cumsum([len(sentences) for _, sentences in batches])[:-1])    # the same sentences
+    def train(equal_lengths=False, distinct_words=False, fused=False):
+        adam = torch.optim.Adam(network.parameters(), lr=1e-4, fused=fused, foreach=False)
+        for (_, sentences), others in zip(batches, mixed):
+            if equal_lengths:
+                xb, yb = make_batch(data, part, sentences)
+                logits = network(xb if distinct_words else spelled_out(xb), task)
+            else: xb, yb, lengths = padded_batch(data, part, others); logits = packed_logits(network, task, xb, lengths)
+            adam.zero_grad(); cross_entropy(logits.flatten(0, 1), yb.flatten()).backward()
+            torch.nn.utils.clip_grad_norm_(network.parameters(), settings.clip); adam.step()
+    changes = ["as usual", "+ sentences of equal length", "+ each distinct word spelled once", "+ fused Adam"]
+    return {name: partial(train, *[True]*i) for i, name in enumerate(changes)}, dict.fromkeys(changes, int(np.diff(part.starts)[chosen].sum()))
+
 # %% ../nbs/13_speed.ipynb #618025f0
 def fresh_process(
     *text, # corpus, tasks, train_sentences, vectors, data: see `load_data`
@@ -161,10 +216,10 @@ def bench(
     text = corpus, tasks, train_sentences, vectors, data and str(data)
     dataset, known, _ = load_data(*text)
     actions, tokens = ways_to_step(dataset, known, n_batches=40)
-    work = products(n_features=workload(dataset, known)[0].reader.n_features)
-    found = medians(actions | {name: action for name, (action, _) in work.items()}, repeats)
+    work, (older, n_older) = products(n_features=workload(dataset, known)[0].reader.n_features), older_ways(dataset, known, n_batches=40)
+    found = medians(actions | older | {name: action for name, (action, _) in work.items()}, repeats)
     peak = {name: operations/found[name]["median"]/1e9 for name, (_, operations) in work.items()}
-    rate = {name: tokens[name]/found[name]["median"] for name in actions}
+    rate = {name: n/found[name]["median"] for name, n in (tokens | n_older).items()}
     needed = lstm_weights(workload(dataset, known)[0])/1e9/max(peak.values())    # seconds at peak, per operation on every weight
     of_peak = {name: needed*rate[name]*(2 if name == "tagging" else 6) for name in ("plain", "masked", "isolated", "tagging")}
     cost = {later: rate[before]/rate[later] - 1 for before, later in (("plain", "masked"), ("masked", "isolated"))}
