@@ -10,8 +10,9 @@ COMMAND = [Path(sys.executable).with_name("sparse-sharing"), "study", "--tasks",
 
 
 def start(out):
-    "The study in a process group of its own, which can be killed as a whole."
-    return subprocess.Popen([*COMMAND, "--out", out], start_new_session=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    "The study in a process group of its own, which can be killed as a whole; Ctrl-C reaches it also where the tests run in the background."
+    return subprocess.Popen([*COMMAND, "--out", out], start_new_session=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
 
 
 def finish(process):
