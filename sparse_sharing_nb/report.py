@@ -70,7 +70,7 @@ def make_row(
 )->dict:          # scores and density per task, overlap, core parameters, cost
     "One method over all its seeds; costs are sums over the tasks, and what several runs needed is counted once."
     runs = list(by_seed.values())
-    needed = [[by_id[i] for i in {i for r in records for i in r["config"]["needs"]}] for records in runs]
+    needed = [[by_id[i] for i in dict.fromkeys(i for r in records for i in r["config"]["needs"])] for records in runs]
     pick = lambda key, task: summary([next((r[key][task] for r in records if task in r.get(key, ())), None) for records in runs])
     total = lambda key, groups: float(np.mean([sum(r[key] for r in records) for records in groups]))
     per_task = {key: {task: pick(key, task) for task in runs[0][0]["config"]["tasks"]} for key in ("dev", "test", "density")}
