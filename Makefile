@@ -14,10 +14,10 @@ help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' Makefile
 
 demo: .venv/demo.ok ## run a small study; tables and figures go to demo/
-	@echo "== a small study on the built-in corpus: sparse-sharing $(DEMO); output in demo/"
-	$(BIN)/sparse-sharing $(DEMO)
 	@echo "== the explorer's small model, kept in your cache folder"
 	$(BIN)/sparse-sharing explore --prepare
+	@echo "== a small study on the built-in corpus: sparse-sharing $(DEMO); output in demo/"
+	$(BIN)/sparse-sharing $(DEMO)
 
 explore: .venv/page.ok ## move the pruning rates on a page in your browser
 	@echo "== the explorer; trains its small model first if there is none (under a minute, once)"
