@@ -94,7 +94,7 @@ def study_arguments(
     add = parser.add_argument
     add("--methods", type=names, default=("single", "hard", "sparse"), metavar="A,B", help="single: a network per task; "
         "subnet: a task alone in its subnet; hard: one network for all; soft: a network per task, stitched together; hierarchical: "
-        "the first task reads a lower layer; sparse: one network, a subnet per task; and with masks that nobody selected: "
+        "the first task reads a lower layer; sparse: one network, a subnet per task; sparse-no-warmup: the same from random weights; and with masks that nobody selected: "
         "sparse-shuffled, sparse-independent, sparse-swapped (default: single,hard,sparse)")
     add("--seeds", type=seeds, default=[0], metavar="0-2", help="random seeds, each a run of its own (default: 0)")
     add("--out", required=True, metavar="DIR", help="where everything goes; given again, finished runs are not repeated")

@@ -61,7 +61,7 @@ def load_data(
 # %% ../nbs/09_study.ipynb #5b11888b
 METHODS = {            # (a run per task?, needs mask searches?)
     "single": (True, False), "subnet": (True, True), "hard": (False, False), "soft": (False, False), "hierarchical": (False, False),
-    "sparse": (False, True), **dict.fromkeys(CONTROLS, (False, True))}
+    "sparse": (False, True), "sparse-no-warmup": (False, True), **dict.fromkeys(CONTROLS, (False, True))}
 
 def choose(
     argument:str, value, # its name, as the user knows it; what the user gave
@@ -107,16 +107,15 @@ def plan(
     check_plan(methods, base, rounds, final_density, flat, warmup_epochs, tolerance)
     base = replace(base, digest=load_data(*text_of(base), data)[2])
     configs, ids, pruned = [], lambda configs: tuple(c.id for c in configs), dict(rounds=rounds, final_density=final_density, flat=flat)
-    later = dict(epochs=base.epochs-warmup_epochs, tolerance=tolerance)    # after a search, and after a warm-up
-    for base in [replace(base, seed=seed) for seed in seeds]:
-        warm = [replace(base, method="warmup", trained=base.tasks, epochs=warmup_epochs)] if warmup_epochs else []
+    for base, method in itertools.product([replace(base, seed=seed) for seed in seeds], methods):
+        per_task, searched = METHODS[method]
+        warming = warmup_epochs if searched and method != "sparse-no-warmup" else 0
+        warm = [replace(base, method="warmup", trained=base.tasks, epochs=warming)] if warming else []
         search = replace(base, method="search", epochs=epochs_per_round, needs=ids(warm), **pruned)
-        for method in methods:
-            per_task, searched = METHODS[method]
-            model = replace(base, method=method, **later if searched else {})
-            for trained in [(t,) for t in base.tasks] if per_task else [base.tasks]:
-                before = [*warm, *(replace(search, trained=(t,)) for t in trained)] if searched else []
-                configs += [*before, replace(model, trained=trained, needs=ids(before))]
+        model = replace(base, method=method, epochs=base.epochs-warming, tolerance=tolerance if searched else 0.)
+        for trained in [(t,) for t in base.tasks] if per_task else [base.tasks]:
+            before = [*warm, *(replace(search, trained=(t,)) for t in trained)] if searched else []
+            configs += [*before, replace(model, trained=trained, needs=ids(before))]
     return list(dict.fromkeys(configs))
 
 # %% ../nbs/09_study.ipynb #c6bbcd8b

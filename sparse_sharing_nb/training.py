@@ -260,7 +260,7 @@ def run_epoch(
     tasks, masks, seed,               # see `fit`
     epoch:int,                        # number of the epoch, from 0
     step, progress,                   # see `fit`
-)->dict: # epoch (from 1), loss and dev {task: number}, mean_dev (per cent), tokens, evaluated_tokens, seconds of training
+)->dict: # epoch (from 1), loss and dev {task: number}, mean_dev (per cent), tokens, evaluated_tokens, processor seconds of training
     "One epoch of `fit`: train, look at dev, return the record."
     from tqdm.auto import tqdm
     torch.manual_seed(10_000*seed + epoch)
@@ -268,9 +268,9 @@ def run_epoch(
     batches = joint_batches(sizes, settings.batch_size, np.random.default_rng([seed, epoch]), settings.order)
     name, n = f"{'+'.join(tasks)} epoch {epoch+1}/{settings.epochs}", len(batches)
     bar = tqdm(batches, desc=name, leave=False, disable=not progress)
-    started = time.perf_counter()
+    started = time.process_time()
     losses = train_on(model, data, optimiser, settings, bar, masks, epoch*n, settings.epochs*n, step)
-    seconds = time.perf_counter() - started
+    seconds = time.process_time() - started
     dev = {task: score(evaluate(model, data, task, "dev", masks and masks[task])) for task in tasks}
     tokens = sum(int(sizes[task][sentences].sum()) for task, sentences in batches)
     evaluated = sum(len(data.splits[task]["dev"].tags) for task in tasks)

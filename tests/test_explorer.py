@@ -73,6 +73,7 @@ def open_page(browser, server, kind):
             await panel.context.sessionContext.ready; await app.commands.execute('notebook:run-all-cells'); }""")
     page.wait_for_selector("img.scored", timeout=180_000)
     page.locator(".ssn").scroll_into_view_if_needed()
+    page.start = text(page, "setting")
     return page
 
 
@@ -90,7 +91,7 @@ def fresh(request):
     "Every test begins as the page began."
     if "page" in request.fixturenames:
         page = request.getfixturevalue("page")
-        press(page, "reset"); eventually(lambda: text(page, "setting").count("=") == 3)
+        press(page, "reset"); eventually(lambda: text(page, "setting") == page.start)
 
 
 def eventually(holds, seconds=40):

@@ -64,7 +64,7 @@ def test_same_seed_same_bits_in_another_process(tmp_path):
 
 def test_records_run_again(tmp_path):
     "Configurations, as they stand in the records, are enough to make every number again."
-    study(tmp_path/"first", "--tasks", "pp,ner", "--methods", "hard,soft,hierarchical,sparse,sparse-shuffled,sparse-swapped", "--train-sentences", "150",
+    study(tmp_path/"first", "--tasks", "pp,ner", "--methods", "hard,soft,hierarchical,sparse,sparse-no-warmup,sparse-shuffled,sparse-swapped", "--train-sentences", "150",
           "--epochs", "2", "--rounds", "2", "--epochs-per-round", "1", "--warmup-epochs", "1", "--hidden", "16", "--lr", "8e-3", "--batch-size", "8")
     records = read_records(tmp_path/"first")
     again = run_all([config_of(r["config"]) for r in records], tmp_path/"second")
