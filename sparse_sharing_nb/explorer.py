@@ -13,14 +13,14 @@ import copy, html, itertools, json, math, os, socket, tempfile, threading
 from pathlib import Path
 import ipywidgets as W, numpy as np, torch
 from .corpora import InputError, task_colour
-from .densities import (JOINT_EPOCHS, Material, Setting, best, cut_out, everything, half, make_masks, measure, open_study, own_study,
+from .densities import (JOINT_EPOCHS, Material, Setting, best, everything, half, make_masks, open_study, own_study,
     read_setting, set_all, sparsest, stops, write_setting)
 from .joint import train_jointly
 from .merging import by_gate, n_merged_parameters
 from .models import tag_words, tokenize
 from .network import n_core_parameters
-from .pictures import SIZE, WIDTHS, Live, Scales, draw_joint, draw_masks, draw_score, overlap_of, tags_table
-from .pruning import check_mask, density, full_mask
+from .pictures import Live, Scales, draw_joint, draw_score, draw_weights, layers_table, overlap_of, sharing_table, tags_table
+from .pruning import check_mask, full_mask
 from .training import joint_batches
 
 # %% ../nbs/12_explorer.ipynb #71eae91b
@@ -115,7 +115,7 @@ def make_controls(
     parts = [(part_name(part), part) for part in by_gate(full_mask(material.model))]
     line = lambda text, about: W.Text(value=text, description=about, continuous_update=False, layout=W.Layout(width="auto"))
     return dict(part=W.Dropdown(options=parts, value="layers.0.weight_hh_l0 f", description="matrix", layout=W.Layout(width="auto")),
-        string=line("", "setting"), sentence=line(SENTENCE, "sentence"), summary=W.HTML(), note=W.HTML(layout=W.Layout(min_height="34px")), tags=W.HTML(),
+        string=line("", "setting"), sentence=line(SENTENCE, "sentence"), sharing=W.HTML(), layers=W.HTML(), summary=W.HTML(), note=W.HTML(layout=W.Layout(min_height="34px")), tags=W.HTML(),
         progress=W.FloatProgress(max=1, description="training", layout=W.Layout(width="auto")))
 
 # %% ../nbs/12_explorer.ipynb #33551391
@@ -127,7 +127,7 @@ class Explorer:
         self.sliders = {task: task_slider(material, task) for task in self.tasks}
         self.masks = make_masks(material, self.setting)
         for name, widget in make_controls(material).items(): setattr(self, name, widget)
-        self.shared = Live(draw_masks, SIZE, WIDTHS, self.masks, self.part.value)
+        self.shared = Live(draw_weights, (6.4, 4.7), [1], self.masks, self.part.value)
         self.scored = Live(self.draw_scores, (13, 3.5), [1]*(len(self.tasks) + 1))
         self.buttons = {name: W.Button(description=name, tooltip=about, layout=W.Layout(width="auto")) for name, (about, _) in ACTIONS.items()}
         self.page = lay_out(self)
@@ -148,6 +148,7 @@ def move(e:Explorer):
     "Show at once what depends on the masks alone; the rest when the sliders have come to rest."
     if e.quiet: return
     e.masks = make_masks(e.material, e.setting)
+    e.sharing.value, e.layers.value = sharing_table(e.masks), layers_table(e.masks)
     e.shared.show(e.masks, e.part.value)
     e.summary.value, e.note.value, e.string.value = summary(e.material, e.masks, e.kind), "", write_setting(e.material, e.setting)
     e.timer.cancel()
@@ -244,8 +245,12 @@ HELP = """If nothing moves any more, the kernel behind this page has been stoppe
 STYLE = """<style>
 .ssn {--jp-widgets-font-size: 17px; --jp-widgets-inline-height: 34px; --jp-ui-font-size1: 17px; font-size: 17px; color: #1a1a1a; background: white; padding: 8px}
 .ssn .widget-html-content {font-size: 17px; line-height: 1.4; color: #1a1a1a} .ssn h2 {font-size: 26px; margin: 0 0 4px}
-.ssn .left {flex: 1 1 0; min-width: 360px} .ssn .right {flex: 2.6 1 0; min-width: 720px; padding-left: 16px} .ssn .card {flex: 1 1 300px; border-top: 3px solid #444; padding: 8px}
-.ssn .pictures img {width: calc(100% - 4px); height: auto}
+.ssn .left {flex: 1 1 0; min-width: 330px} .ssn .right {flex: 2.8 1 0; min-width: 800px; padding-left: 16px} .ssn .card {flex: 1 1 300px; border-top: 3px solid #444; padding: 8px}
+.ssn .pictures img {width: calc(100% - 4px); height: auto} .ssn .masks {align-items: center} .ssn .masks img.shared {flex: 1 1 0; min-width: 0} .ssn .masks .widget-html {flex: none}
+.ssn caption {caption-side: top; text-align: center; color: #1a1a1a; font-size: 16px} .ssn .sharing, .ssn .layers {border-spacing: 2px; font-size: 15px; line-height: 1.25; color: #1a1a1a}
+.ssn .sharing td {min-width: 7.2em; height: 5.4em; text-align: center; white-space: nowrap} .ssn .sharing b {display: block; font-size: 22px; line-height: 1.4} .ssn .sharing small {font-size: 13px}
+.ssn .layers th {font-weight: normal; text-align: right} .ssn .layers td {padding: 7px 0} .ssn .layers div {white-space: nowrap; min-width: 9.2em}
+.ssn .track, .ssn .track span {display: inline-block; width: 3.4em; height: 13px; background: #ececec; vertical-align: middle} .ssn .track {margin-right: 5px; line-height: 0}
 .ssn .widget-readout {width: 9em; min-width: 9em; overflow: hidden; font-size: 17px; color: #1a1a1a} .ssn .widget-label {font-size: 17px; color: #1a1a1a}
 .ssn .jupyter-button {background: #e6e6e6; color: #1a1a1a; font-size: 16px; height: auto; line-height: 1.3; padding: 6px 8px; white-space: normal; border: 1px solid #767676}
 .ssn .jupyter-button:disabled {opacity: 1; color: #595959; background: #f4f4f4; border-style: dashed} .ssn .noUi-handle {width: 22px; height: 22px; border: 2px solid #444}
@@ -281,8 +286,8 @@ def lay_out(e:Explorer)->W.VBox:
     about = f"Each score is counted on {n:,} or more tokens of dev text, tagged by the very subnet that the slider makes; black bars: 95% sampling error."
     wrap = lambda *widgets: W.HBox(widgets, layout=W.Layout(flex_flow="row wrap"))
     grid = W.GridBox(list(e.buttons.values()), layout=W.Layout(grid_template_columns="1fr 1fr", grid_gap="6px"))
-    left = [W.HTML("<b>Density: the share of weights kept</b>"), *e.sliders.values(), e.note, grid, e.progress, e.part]
-    right = [classed(e.shared.image, "shared"), e.summary, classed(e.scored.image, "scored"), W.HTML(about)]
+    left = [W.HTML("<b>Density (share of weights kept)</b>"), *e.sliders.values(), e.note, grid, e.progress, e.part]
+    right = [classed(W.HBox([e.sharing, classed(e.shared.image, "shared"), e.layers]), "masks"), e.summary, classed(e.scored.image, "scored"), W.HTML(about)]
     cards = [question_card(e, i, *q) for i, q in enumerate(QUESTIONS, 1)]
     rows = [W.HTML(STYLE + "<h2>The explorer: move the pruning rates, watch overlap and accuracy</h2>"),
             wrap(classed(W.VBox(left), "left"), classed(W.VBox(right), "right", "pictures")), e.string, e.sentence, e.tags, wrap(*cards), W.HTML(HELP)]

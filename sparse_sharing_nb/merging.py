@@ -143,10 +143,10 @@ def draw_owners(
     number = sum(m.long() << i for i, m in enumerate(reversed(masks.values())))    # owners, read as a binary number
     ax.imshow(squares[number].reshape(rows, -1, 3).numpy(), extent=(0, columns, rows, 0), interpolation="nearest")
     for lines in (ax.hlines(range(rows+1), 0, columns), ax.vlines(range(columns+1), 0, rows)): lines.set(color="white", lw=min(2, 40/rows))
-    key = sorted(reversed(colours), key=sum)    # nobody, one owner, two, …
-    patches = [tuple(plt.Rectangle((0, 0), 1, 1, fc=c) for c in colours[owners]) for owners in key]
-    labels = ["+".join(t for t, owns in zip(masks, owners) if owns) or "nobody" for owners in key]
-    ax.legend(patches, labels, handler_map={tuple: HandlerTuple(None, pad=0)}, loc="upper left", bbox_to_anchor=(1, 1),
-              frameon=False)
+    if not ax.get_legend():                        # a picture that moves keeps its legend
+        key = sorted(reversed(colours), key=sum)   # nobody, one owner, two, …
+        patches = [tuple(plt.Rectangle((0, 0), 1, 1, fc=c) for c in colours[owners]) for owners in key]
+        labels = ["+".join(t for t, owns in zip(masks, owners) if owns) or "nobody" for owners in key]
+        ax.legend(patches, labels, handler_map={tuple: HandlerTuple(None, pad=0)}, loc="upper left", bbox_to_anchor=(1, 1), frameon=False)
     ax.spines[:].set_visible(False); ax.set(xlabel=f"from ({columns} units)", ylabel=f"to ({rows} units)", xticks=[], yticks=[])
     return ax
