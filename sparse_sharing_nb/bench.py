@@ -91,17 +91,19 @@ def parts_of_a_step(
     read = [reader(xb).detach().requires_grad_() for xb, _ in made]
     answered = [(layer(x)[0].detach().requires_grad_(), yb.flatten()) for x, (_, yb) in zip(read, made)]
     def both_ways(function, inputs):
-        for x in inputs: y = function(x); y.backward(torch.ones_like(y))
+        for x in inputs: network.zero_grad(); y = function(x); y.backward(torch.ones_like(y))
+    gradients = [torch.ones_like(p) for p in network.parameters()]
     def update():
+        for p, gradient in zip(network.parameters(), gradients): p.grad = gradient
         for _ in made: torch.nn.utils.clip_grad_norm_(network.parameters(), settings.clip); optimiser.step()
-    multiply = lambda _: torch.cat([masked(network.get_parameter(n), m).flatten() for n, m in masks[task].items()])
+    multiply = lambda kept: masked(network.get_parameter(kept[0]), kept[1])
     loss = lambda pair: cross_entropy(network.heads[task](network.dropout(pair[0])).flatten(0, 1), pair[1])
     return {"whole": lambda: train_on(network, data, optimiser, settings, batches, masks, 100, 10_000, plain_step),
             "batches": lambda: [make_batch(data, data.splits[t]["train"], s) for t, s in batches],
             "word vectors": lambda: both_ways(reader.embedding, [xb.words for xb, _ in made]),
             "characters": lambda: both_ways(reader.char_cnn, [xb.chars for xb, _ in made]),
             "LSTM": lambda: both_ways(lambda x: layer(x)[0], read), "head": lambda: both_ways(loss, answered),
-            "optimiser": update, "masks": lambda: both_ways(multiply, made)}
+            "optimiser": update, "masks": lambda: both_ways(multiply, [*masks[task].items()]*len(made))}
 
 # %% ../nbs/13_speed.ipynb #302375ad
 def shares(

@@ -18,7 +18,7 @@ from pathlib import Path
 import torch
 from .baselines import CONTROLS, hierarchical_masks, train_hard, train_single, train_subnet
 from .corpora import InputError, atomic_path, load_tasks
-from .encoding import build_vocab, encode, load_vectors
+from .encoding import build_vocab, encode, load_vectors, word_forms
 from .joint import train_jointly
 from .merging import n_merged_parameters, overlaps
 from .models import Config, load_model, make_network, save_model
@@ -52,8 +52,7 @@ def load_data(
 )->tuple:                       # (Dataset, {lower-cased word: vector}, digest: 12 hexadecimal digits)
     "The text as numbers, vectors of its words, and what names the text. Raises InputError, see `load_tasks` and `load_vectors`."
     loaded, digest = load_tasks(corpus, tasks, data, train_sentences), hashlib.sha256()
-    words = {w.lower() for w in {w for task in loaded.values() for sentences in task.sentences.values() for s in sentences for w in s}}
-    known = load_vectors(vectors, words)
+    known = load_vectors(vectors, {word.lower() for word in word_forms(loaded)})
     for task in loaded.values():
         for split in task.tags: digest.update(json.dumps([task.name, split, task.sentences[split], task.tags[split]]).encode())
     return encode(loaded, build_vocab(loaded, known)), known, digest.hexdigest()[:12]
