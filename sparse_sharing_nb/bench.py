@@ -4,11 +4,11 @@
 
 # %% auto #0
 __all__ = ['lstm_weights', 'medians', 'products', 'workload', 'ways_to_step', 'parts_of_a_step', 'shares', 'draw_shares',
-           'padded_batch', 'packed_logits', 'spelled_out', 'older_ways', 'fresh_process', 'train_for', 'two_processes',
-           'bench']
+           'padded_batch', 'packed_logits', 'spelled_out', 'older_ways', 'help_seconds', 'fresh_process', 'train_for',
+           'two_processes', 'bench']
 
 # %% ../nbs/13_speed.ipynb #42e0d207
-import itertools, subprocess, sys, time
+import itertools, statistics, subprocess, sys, time
 from functools import partial
 import numpy as np
 import torch
@@ -175,6 +175,14 @@ def older_ways(
     return {name: partial(train, *[True]*i) for i, name in enumerate(changes)}, dict.fromkeys(changes, int(np.diff(part.starts)[chosen].sum()))
 
 # %% ../nbs/13_speed.ipynb #618025f0
+def help_seconds()->float:
+    "How long `sparse-sharing --help` takes, the median of five."
+    def once():
+        started = time.perf_counter()
+        subprocess.run([sys.executable, "-c", "from sparse_sharing_nb.cli import main; main(['--help'])"], capture_output=True)
+        return time.perf_counter() - started
+    return statistics.median(once() for _ in range(5))
+
 def fresh_process(
     *text, # corpus, tasks, train_sentences, vectors, data: see `load_data`
 )->dict: # seconds; megabytes beyond those of importing torch (None where the system does not say)
@@ -212,7 +220,7 @@ def bench(
     corpus=("newswire",), tasks=("pos", "chunk", "ner"), train_sentences=None, vectors="none", data=None, # see `load_data`
     repeats:int=9,     # how often everything is timed, >= 1
     seconds:float=10., # that one process, and then two, train for
-)->dict:               # peak in GFLOP/s, tokens_per_second, of_peak, shares, ratios, fresh_process, two_processes
+)->dict:               # peak in GFLOP/s, tokens_per_second, of_peak, shares, ratios, fresh_process, help_seconds, two_processes
     "How fast, how fast it could be, and where the difference goes; on one core, in one run."
     torch.set_num_threads(1)
     text = corpus, tasks, train_sentences, vectors, data and str(data)
@@ -227,4 +235,4 @@ def bench(
     cost = {later: rate[before]/rate[later] - 1 for before, later in (("plain", "masked"), ("masked", "isolated"))}
     return dict(corpus=corpus, vectors=vectors, peak_gflops=peak, tokens_per_second=rate, of_peak=of_peak, extra_cost=cost,
                 shares=shares(medians(parts_of_a_step(dataset, known, n_batches=40), repeats)), timings=found,
-                fresh_process=fresh_process(*text), two_processes=two_processes(seconds, *text))
+                fresh_process=fresh_process(*text), help_seconds=help_seconds(), two_processes=two_processes(seconds, *text))

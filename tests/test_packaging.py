@@ -1,5 +1,5 @@
 "What a user gets from `pip install`: built as an sdist, then a wheel from it, installed in an environment of its own."
-import json, os, shlex, shutil, subprocess, sys, tarfile, zipfile
+import json, os, re, shlex, shutil, subprocess, sys, tarfile, time, urllib.error, urllib.request, zipfile
 from configparser import ConfigParser
 from email import message_from_string
 from importlib.metadata import version
@@ -79,3 +79,17 @@ def test_makers_tools_are_not_needed(clean, tmp_path):
     "nbdev makes the library and JupyterLab shows it; neither comes along."
     installed = {dist["name"] for dist in json.loads(run(clean/"python", "-m", "pip", "list", "--format", "json", cwd=tmp_path))}
     assert "torch" in installed and not installed & {"nbdev", "fastcore", "jupyterlab"}
+
+
+def test_page_needs_only_its_extra(clean, dist, tmp_path):
+    "The explorer as a page, from the wheel: a server, and a kernel that runs it."
+    run(clean/"python", "-m", "pip", "install", "--no-compile", f"{next(dist.glob('*.whl'))}[page]", cwd=tmp_path)
+    server = subprocess.Popen([clean/"sparse-sharing", "explore", "--no-browser"], cwd=tmp_path, text=True, stdout=subprocess.PIPE)
+    try:
+        address = next(match[0] for line in server.stdout if (match := re.search(r"http://\S+", line)))
+        text, end = "", time.time() + 120
+        while not text and time.time() < end:
+            try: text = urllib.request.urlopen(address, timeout=120).read().decode()
+            except urllib.error.URLError: time.sleep(.5)                     # not listening yet, or an error of the page
+    finally: server.terminate(); server.wait(20)
+    assert "application/vnd.jupyter.widget-view+json" in text and "Traceback" not in text
