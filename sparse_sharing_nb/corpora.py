@@ -138,10 +138,10 @@ def described_corpus(
     "Tasks from files, as a dictionary describes them. Raises InputError for what cannot be read or is no column."
     def tables(part):
         files = {split: Path(folder)/part[split] for split in ("train", "dev", "test") if split in part}
-        return {split: read_corpus(file) for split, file in files.items() if split == "train" or file.exists() or not known}
+        return {split: read_corpus(file) for split, file in files.items() if split == "train" or os.path.isfile(file) or not known}
     found, columns = tables(about), {task: int(column)-1 for task, column in about["tasks"].items()}
     for layer in about.get("layers", ()):
-        if known and not (Path(folder)/layer["train"]).exists(): continue
+        if known and not os.path.isfile(Path(folder)/layer["train"]): continue
         width = len(found["train"].rows[0][0])
         columns |= {task: width+int(column)-1 for task, column in layer["tasks"].items()}
         new = tables(layer)
@@ -160,7 +160,7 @@ def corpus_folder(
 ):             # Path of the folder above the corpus's own; None if the training file is nowhere
     "Where a known corpus is."
     places = [data] if data else [os.environ.get("SPARSE_SHARING_DATA"), corpus_cache()]
-    return next((Path(place) for place in places if place and (Path(place)/KNOWN[name]["train"]).is_file()), None)
+    return next((Path(place) for place in places if place and os.path.isfile(Path(place)/KNOWN[name]["train"])), None)
 
 def named_corpus(
     name:str,                 # a key of `KNOWN`

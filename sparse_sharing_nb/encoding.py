@@ -7,7 +7,7 @@ __all__ = ['MAX_CHARS', 'glove_vectors', 'text_vectors', 'load_vectors', 'word_f
            'build_lexicon', 'Split', 'Dataset', 'encode', 'equal_length_batches', 'Batch']
 
 # %% ../nbs/01b_encoding.ipynb #1f3f5b82
-import hashlib
+import hashlib, os
 from collections import Counter
 from dataclasses import dataclass
 from itertools import chain
@@ -60,7 +60,7 @@ def load_vectors(
     from platformdirs import user_cache_dir
     words, stamp = sorted(set(words)), source
     if source != "glove":
-        if not Path(source).is_file():
+        if not os.path.isfile(source):
             raise InputError(f"--vectors {source}: no such file; write none, glove, or the path of a text file of vectors")
         stamp = f"{Path(source).resolve()} {Path(source).stat().st_size} {Path(source).stat().st_mtime_ns}"
     key = hashlib.sha256("\n".join([stamp, *words]).encode()).hexdigest()[:16]

@@ -111,3 +111,12 @@ def test_layers_keep_their_columns_where_the_first_sentence_has_no_partner():
     one = join_tables(base, Table([[("1", "b", "P")]], "one", [1], ["2"], {}, 1))
     two = join_tables(one, Table([[("1", "a", "Q")]], "two", [1], ["1"], {}, 1))
     assert two.rows == [[("1", "a", "X", "_", "_", "_", "1", "a", "Q")], [("1", "b", "Y", "1", "b", "P", "_", "_", "_")]]
+
+
+@pytest.mark.parametrize("split", ["train", "dev", "test"])
+def test_file_name_too_long(split, tmp_path):
+    "Even asking whether such a file exists is an error of the system's; the fuzzer found it for dev."
+    (tmp_path/"a.txt").write_text("Oslo\tNNP\n")
+    files = {"train": "a.txt"} | {split: "b"*300 + ".txt"}
+    (tmp_path/"mine.toml").write_text("[mine]\n" + "".join(f'{s} = "{f}"\n' for s, f in files.items()) + "tasks = {pos = 2}\n")
+    with pytest.raises(InputError, match="cannot be read"): load_tasks((str(tmp_path/"mine.toml"),))
