@@ -62,9 +62,9 @@ def test_notebooks_are_clean(copy):
 
 @each_notebook
 def test_runs(nb):
-    "Top to bottom in a fresh process, one thread, in a minute."
+    "Top to bottom in a fresh process, one thread; each takes less than a minute, on a busy machine several."
     env = {**os.environ, "SSN_PROFILE": "quick", "MPLBACKEND": "Agg", "OMP_NUM_THREADS": "1"}
-    assert "Success." in run("nbdev_test", "--path", nb, env=env, timeout=60)
+    assert "Success." in run("nbdev_test", "--path", nb, env=env, timeout=300)
 
 
 @each_notebook
