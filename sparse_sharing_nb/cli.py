@@ -85,6 +85,7 @@ def search_arguments(
         "(default: a quarter)")
     add("--tolerance", type=float, default=0., metavar="X", help="points of dev score to give up for a sparser subnet "
         "(default: 0)")
+    add("--at-rounds", type=seeds, default=(), metavar="1-3", help="take the masks of these rounds, one after the other, instead of selecting on dev")
 
 # %% ../nbs/14_cli.ipynb #e73329fc
 def study_arguments(
@@ -216,7 +217,7 @@ def make_parser()->argparse.ArgumentParser: # what it parses has `action`, the f
 
 # %% ../nbs/14_cli.ipynb #782af63c
 SETTINGS = """preset lr batch_size vectors freeze_vectors train_sentences hidden n_layers crf device
-              rounds final_density epochs_per_round flat warmup_epochs tolerance""".split()
+              rounds final_density epochs_per_round flat warmup_epochs tolerance at_rounds""".split()
 
 def do_study(
     args, # what `make_parser` parsed, and `argv`, the words themselves

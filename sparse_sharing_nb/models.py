@@ -38,7 +38,7 @@ class Config:
     device:str="cpu"                # 'cpu' or 'cuda'
     rounds:int=0; final_density:float=1. # of pruning, in a search; share of weights kept after the last of them
     flat:float=False                # points of dev score below which a round of a search ends, see `Settings`; off if False
-    tolerance:float=0.              # of the selection, points of dev score, see `select`
+    tolerance:float=0.; at_round:int=False # of the selection, points of dev score, see `select`; or the round to take, >= 1, off if False
     needs:tuple=()                  # ids of the runs this one starts from: warm-up, searches
 
     @property

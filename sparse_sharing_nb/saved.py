@@ -78,7 +78,7 @@ MODEL = _object(config=CONFIG, schemes={"type": "object", "additionalProperties"
 _RECORD = _object(id={"type": "string"}, config=CONFIG, tasks=_some, method={"type": "string"}, seed=_count, seconds=_cost["seconds"],
                   own_epoch_equivalents=_cost["seconds"], versions=_object(sparse_sharing_nb={"type": "string", "maxLength": 40}))
 _SEARCH = _object(rounds={"type": "array", "minItems": 2, "items": ROUND})
-_groups = {"type": "object", "additionalProperties": _object(ratio=_number, chance=_number), "required": ["all"]}
+_groups = {"type": "object", "additionalProperties": _object(ratio=_number, chance=_number, corrected={"type": ["number", "null"]}), "required": ["all"]}
 _TRAINED = _object(dev=_scores, test=_scores, counts=_object(dev={"type": "object"}, test={"type": "object"}), params=_count, history=HISTORY)
 _TRAINED["properties"] |= {"density": _scores, "overlap": _groups}
 

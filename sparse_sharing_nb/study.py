@@ -74,7 +74,7 @@ def check_plan(
     methods, base:Config,  # names; what all runs have in common
     rounds, final_density, flat, # of a mask search
     warmup_epochs,         # of hard sharing
-    tolerance,             # of the selection
+    tolerance, at_rounds,  # of the selection
 ):
     "Raise InputError for what no study could do."
     choose("--preset", base.preset, PRESETS)
@@ -82,6 +82,8 @@ def check_plan(
     kept_after(1, final_density, rounds)
     if not flat >= 0: raise InputError(f"--stop-flat {flat}: must be 0 or more points of dev score")
     if not tolerance >= 0: raise InputError(f"--tolerance {tolerance}: must be 0 or more points of dev score")
+    for at in at_rounds:
+        if not 1 <= at <= rounds: raise InputError(f"--at-rounds {at}: must be from 1 to {rounds}, the number of --rounds")
     if base.lr is not None and not base.lr > 0: raise InputError(f"--lr {base.lr}: must be above 0")
     if base.freeze_vectors and base.vectors == "none": raise InputError("--freeze-vectors: there are none; give some with --vectors")
     taken = [task for task in base.tasks if hasattr(torch.nn.ModuleDict(), task)]
@@ -98,12 +100,13 @@ def plan(
     seeds=(0,),              # whole numbers from 0
     data=None,               # folder of known corpora
     rounds:int=6, final_density:float=.1, epochs_per_round:int=2, flat:float=False, # of a mask search, see `search`
-    warmup_epochs:int=0, tolerance:float=0., # hard sharing first, as part of the joint epochs; of the selection
+    warmup_epochs:int=0,     # of hard sharing first, part of the joint epochs
+    tolerance:float=0., at_rounds=(), # of the selection; rounds to take one after the other instead of selecting
     **settings,              # further fields of `Config`, the same for all runs
 )->list:                     # configurations, what is needed before what needs it
     "The runs of a study, seed by seed. Raises InputError for what cannot be done."
     base = Config(**settings)
-    check_plan(methods, base, rounds, final_density, flat, warmup_epochs, tolerance)
+    check_plan(methods, base, rounds, final_density, flat, warmup_epochs, tolerance, at_rounds)
     base = replace(base, digest=load_data(*text_of(base), data)[2])
     configs, ids, pruned = [], lambda configs: tuple(c.id for c in configs), dict(rounds=rounds, final_density=final_density, flat=flat)
     for base, method in itertools.product([replace(base, seed=seed) for seed in seeds], methods):
@@ -114,7 +117,7 @@ def plan(
         model = replace(base, method=method, epochs=base.epochs-warming, tolerance=tolerance if searched else 0.)
         for trained in [(t,) for t in base.tasks] if per_task else [base.tasks]:
             before = [*warm, *(replace(search, trained=(t,)) for t in trained)] if searched else []
-            configs += [*before, replace(model, trained=trained, needs=ids(before))]
+            configs += [*before, *(replace(model, trained=trained, needs=ids(before), at_round=at) for at in searched and at_rounds or [False])]
     return list(dict.fromkeys(configs))
 
 # %% ../nbs/09_study.ipynb #c6bbcd8b
@@ -217,14 +220,14 @@ def carry_out(
 
 # %% ../nbs/09_study.ipynb #9cf2a7b1
 def choose_masks(
-    config:Config, # its `tolerance` and `device` are looked at
+    config:Config, # its `tolerance`, `at_round` and `device` are looked at
     before:list,   # records of what was needed, searches among them
     out,           # Path of the study's folder
     network,       # that they are for
 )->tuple:          # ({task: number of the round selected}, {task: keep-mask}); empty where there are none
     "What the searches found; in a control, what it makes of it; in hierarchical sharing, masks by hand."
     searches = {record["tasks"][0]: record for record in before if record["method"] == "search"}
-    chosen = {task: select(record["rounds"], config.tolerance)["round"] for task, record in searches.items()}
+    chosen = {task: config.at_round or select(record["rounds"], config.tolerance)["round"] for task, record in searches.items()}
     files = {task: out/"runs"/record["id"]/f"round-{chosen[task]}.safetensors" for task, record in searches.items()}
     masks = {task: load_round(file, config.device)[0] for task, file in files.items()}
     if config.method == "hierarchical": masks = hierarchical_masks(network, config.trained)

@@ -26,6 +26,7 @@ ARGUMENTS = {
     "learning rate": (["--lr", "0"], "--lr 0"),
     "flat": (["--stop-flat", "-1"], "--stop-flat -1"),
     "density": (["--final-density", "1.5"], "--final-density 1.5"),
+    "round": (["--rounds", "2", "--at-rounds", "1-3"], "--at-rounds 3"),
     "warm-up": (["--epochs", "2", "--warmup-epochs", "2"], "--warmup-epochs 2"),
     "own file": (["--corpus", "mine=nowhere.txt:2=pos"], "nowhere.txt: cannot be read"),
 }
