@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['intersect', 'union', 'overlap_ratio', 'chance_overlap', 'corrected_overlap', 'overlaps', 'n_merged_parameters',
-           'draw_overlap', 'by_gate', 'draw_overlap_by_part', 'owner_colours', 'draw_owners']
+           'draw_overlap', 'by_start', 'by_gate', 'draw_overlap_by_part', 'owner_colours', 'draw_owners']
 
 # %% ../nbs/06_merging.ipynb #58c5bb7d
 import itertools, math
@@ -56,12 +56,14 @@ def corrected_overlap(
 # %% ../nbs/06_merging.ipynb #548fa84a
 def overlaps(
     masks:dict, # {task: mask} of two or more tasks
-)->dict:        # {'s+t' for every pair, then 'all': {'ratio', 'chance', 'corrected'}}, see the functions above
+    w0=None,    # {parameter name: tensor}, their start, to say what it explains
+)->dict:        # {'s+t' for every pair, then 'all': {'ratio', 'chance', 'corrected'}}, see above; with w0 'chance_given_w0', see `by_start`
     "Overlap of every pair of tasks and of all together."
     groups = {"+".join(pair): pair for pair in itertools.combinations(masks, 2)} | {"all": tuple(masks)}
-    chosen = {name: [masks[t] for t in group] for name, group in groups.items()}
-    return {name: dict(ratio=overlap_ratio(m), chance=chance_overlap(m), corrected=corrected_overlap(m))
-            for name, m in chosen.items()}
+    def describe(chosen):
+        found = dict(ratio=overlap_ratio(chosen), chance=chance_overlap(chosen), corrected=corrected_overlap(chosen))
+        return found if w0 is None else found | dict(chance_given_w0=chance_overlap([by_start(m, w0) for m in chosen]))
+    return {name: describe([masks[t] for t in group]) for name, group in groups.items()}
 
 # %% ../nbs/06_merging.ipynb #2d4403fb
 def n_merged_parameters(
@@ -89,6 +91,17 @@ def draw_overlap(
                     ax=ax, cbar_kws=dict(label="overlap ratio"))
     ax.tick_params(length=0, rotation=0)
     return ax
+
+# %% ../nbs/06_merging.ipynb #b57a0f3c
+def by_start(
+    mask:dict,      # {parameter name: bool tensor}
+    w0:dict,        # {parameter name: tensor}, the start
+    n_parts:int=20, # of every tensor, >= 1; at most one for each weight
+)->dict:            # {part: bool tensor of one dimension}: the same weights
+    "Cut every tensor of a mask by the size of its weights at the start, from the smallest to the largest."
+    order = {n: w0[n].abs().flatten().argsort(stable=True) for n in mask}
+    parts = {n: m.flatten()[order[n]].tensor_split(min(n_parts, m.numel())) for n, m in mask.items()}
+    return {f"{n} {i}": part for n, found in parts.items() for i, part in enumerate(found)}
 
 # %% ../nbs/06_merging.ipynb #0de20563
 def by_gate(

@@ -213,10 +213,11 @@ def carry_out(
         if len(rounds) <= config.rounds: raise KeyboardInterrupt
         return make_record(config, data, rounds, before) | dict(rounds=rounds)
     chosen, masks = choose_masks(config, before, out, network)
+    shared = overlaps(masks, dict(network.named_parameters())) if len(masks) > 1 else None    # now, as long as it holds w0
     history = train(config.method, network, data, config.trained, masks, settings, path=folder/"state.safetensors", **how)
     if len(history) < config.epochs: raise KeyboardInterrupt
     save_model(folder, network, data, config, masks)
-    return make_record(config, data, history, before) | describe_model(config, network, data, masks, chosen, history)
+    return make_record(config, data, history, before) | describe_model(config, network, data, masks, chosen, shared, history)
 
 # %% ../nbs/09_study.ipynb #9cf2a7b1
 def choose_masks(
@@ -269,6 +270,7 @@ def make_record(
 def describe_model(
     config:Config, network, data, # what was done; the trained network; the Dataset
     masks:dict, chosen:dict,      # of `choose_masks`
+    shared,                       # of `overlaps`; None if there is one mask or none
     history:list,                 # a record per epoch
 )->dict: # dev, test {task: per cent, or None}, counts, params, best_epoch, history; with masks density, selected_round, overlap
     "Scores in per cent, counts per sentence, size, and what the masks have in common."
@@ -281,7 +283,7 @@ def describe_model(
         found[split][task], found["counts"][split][task] = reported_score(*about), sentence_counts(*about).tolist()
     params = n_merged_parameters(network, masks) if masks else n_core_parameters(network)
     masked = dict(density={t: density(m) for t, m in masks.items()}, selected_round=chosen) if masks else {}
-    if len(masks) > 1: masked["overlap"] = overlaps(masks)
+    if shared: masked["overlap"] = shared
     return found | masked | dict(params=params, best_epoch=best_epoch(history)["epoch"], history=history)
 
 # %% ../nbs/09_study.ipynb #b5a8b131
