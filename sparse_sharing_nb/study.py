@@ -212,8 +212,7 @@ def carry_out(
         rounds = search(network, data, *config.trained, settings, w0, folder, config.rounds, config.final_density, **how)
         if len(rounds) <= config.rounds: raise KeyboardInterrupt
         return make_record(config, data, rounds, before) | dict(rounds=rounds)
-    chosen, masks = choose_masks(config, before, out, network)
-    shared = overlaps(masks, dict(network.named_parameters())) if len(masks) > 1 else None    # now, as long as it holds w0
+    chosen, masks, shared = choose_masks(config, before, out, network)
     history = train(config.method, network, data, config.trained, masks, settings, path=folder/"state.safetensors", **how)
     if len(history) < config.epochs: raise KeyboardInterrupt
     save_model(folder, network, data, config, masks)
@@ -224,8 +223,8 @@ def choose_masks(
     config:Config, # its `tolerance`, `at_round` and `device` are looked at
     before:list,   # records of what was needed, searches among them
     out,           # Path of the study's folder
-    network,       # that they are for
-)->tuple:          # ({task: number of the round selected}, {task: keep-mask}); empty where there are none
+    network,       # that they are for; it holds w0
+)->tuple:          # ({task: number of the round selected}, {task: keep-mask}, their `overlaps`); empty where there are none, None for one mask
     "What the searches found; in a control, what it makes of it; in hierarchical sharing, masks by hand."
     searches = {record["tasks"][0]: record for record in before if record["method"] == "search"}
     chosen = {task: config.at_round or select(record["rounds"], config.tolerance)["round"] for task, record in searches.items()}
@@ -234,7 +233,7 @@ def choose_masks(
     if config.method == "hierarchical": masks = hierarchical_masks(network, config.trained)
     if config.method in CONTROLS: masks = CONTROLS[config.method](masks, config.seed)
     for mask in masks.values(): check_mask(network, mask)
-    return chosen, masks
+    return chosen, masks, overlaps(masks, dict(network.named_parameters())) if len(masks) > 1 else None
 
 # %% ../nbs/09_study.ipynb #704efeac
 def train(
@@ -269,8 +268,7 @@ def make_record(
 # %% ../nbs/09_study.ipynb #cbbbcd93
 def describe_model(
     config:Config, network, data, # what was done; the trained network; the Dataset
-    masks:dict, chosen:dict,      # of `choose_masks`
-    shared,                       # of `overlaps`; None if there is one mask or none
+    masks:dict, chosen:dict, shared, # of `choose_masks`
     history:list,                 # a record per epoch
 )->dict: # dev, test {task: per cent, or None}, counts, params, best_epoch, history; with masks density, selected_round, overlap
     "Scores in per cent, counts per sentence, size, and what the masks have in common."
