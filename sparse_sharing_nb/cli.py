@@ -6,7 +6,7 @@
 __all__ = ['ABOUT', 'SETTINGS', 'names', 'seeds', 'at_least_one', 'text_arguments', 'training_arguments', 'search_arguments',
            'study_arguments', 'explore_arguments', 'do_explore', 'corpora_arguments', 'download_arguments',
            'do_corpora', 'do_download', 'tag_arguments', 'redraw_arguments', 'bench_arguments', 'make_parser',
-           'do_study', 'said', 'do_redraw', 'do_bench', 'do_tag', 'main']
+           'do_study', 'note_command', 'said', 'do_redraw', 'do_bench', 'do_tag', 'main']
 
 # %% ../nbs/14_cli.ipynb #38d5ea5d
 import argparse, os, shlex, sys
@@ -236,12 +236,23 @@ def do_study(
     settings = {name: getattr(args, name) for name in SETTINGS}
     if args.warmup_epochs is None: settings["warmup_epochs"] = epochs//4
     configs = study.plan(args.methods, args.seeds, args.data, corpus=corpus, tasks=tasks, epochs=epochs, **settings)
-    with study.atomic_path(f"{args.out}/command.txt") as part: part.write_text(said(args.argv) + "\n", encoding="utf-8")
+    note_command(args.out, said(args.argv))
     study.run_all(configs, args.out, args.data, args.workers)
     print(write_results(args.out), f"table, records and figures are in {args.out}/; to tag text of your own:", sep="\n")
     print(f'sparse-sharing tag --model {args.out}/runs/{configs[-1].id} "Some text."')
 
 # %% ../nbs/14_cli.ipynb #0762c6e9
+def note_command(
+    out:str,     # folder of a study
+    command:str, # one line
+):
+    "Add the command to those that made the study, if it is a new one."
+    from pathlib import Path
+    from sparse_sharing_nb.corpora import atomic_path
+    commands = Path(out)/"command.txt"
+    known = commands.read_text(encoding="utf-8", errors="replace").splitlines() if commands.exists() else []
+    with atomic_path(commands) as part: part.write_text("\n".join(dict.fromkeys([*known, command])) + "\n", encoding="utf-8")
+
 def said(
     argv:list, # words after `sparse-sharing`
 )->str:        # one line for a shell

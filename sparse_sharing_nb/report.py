@@ -50,8 +50,10 @@ def arms(
         return own
     for r in (r for r in records if r["method"] in METHODS):
         alike = [settings(other) for other in records if other["method"] == r["method"]]
-        varies = [k for k, v in settings(r).items() if any(other.get(k) != v for other in alike)]
-        name = " ".join([r["method"], *(f"{k}={settings(r)[k]}" for k in varies)])
+        varies = {k: v for k, v in settings(r).items() if any(other.get(k) != v for other in alike)}
+        if varies.keys() & {"corpus", "tasks", "train_sentences"}: varies.pop("digest", None)    # another text, as they say
+        words = {k: ",".join(v) if isinstance(v, (list, tuple)) else v for k, v in varies.items()}
+        name = " ".join([r["method"], *(f"{k}={word}" for k, word in words.items())])
         found.setdefault(name, {}).setdefault(r["seed"], []).append(r)
     return found
 
@@ -90,17 +92,18 @@ def add_differences(
 ):
     "Differences to hard sharing and to single tasks, with 95% intervals: seeds drawn, then sentences; of one seed sentences only."
     for row in rows: row["against"] = {reference: {"dev": {}, "test": {}} for reference in ("single", "hard")}
-    for split, task in itertools.product(("dev", "test"), rows[0]["dev"]):
+    size = lambda by_seed: len(next(iter(by_seed.values())))    # sentences
+    for split, task in itertools.product(("dev", "test"), dict.fromkeys(task for row in rows for task in row["dev"])):
         counts = {name: {seed: r["counts"][split][task] for seed, found in by_seed.items() for r in found if r[split].get(task)}
                   for name, by_seed in models.items()}
-        for seeds in {tuple(by_seed) for by_seed in counts.values() if by_seed}:
-            names = [name for name, by_seed in counts.items() if set(seeds) <= set(by_seed)]
+        for seeds, n in {(tuple(by_seed), size(by_seed)) for by_seed in counts.values() if by_seed}:
+            names = [name for name, by_seed in counts.items() if set(seeds) <= set(by_seed) and size(by_seed) == n]
             same_seeds = np.stack([[counts[name][seed] for seed in seeds] for name in names], axis=2)
             draws, means = bootstrap(same_seeds).T, [np.mean([score(c) for c in arm]) for arm in np.moveaxis(same_seeds, 2, 0)]
             for row, reference in itertools.product(rows, ("single", "hard")):
                 varied = [word for word in row["name"].split()[1:] if word.partition("=")[0] not in OF_MASKS]
                 other = " ".join([reference, *varied])
-                if tuple(counts[row["name"]]) != seeds or other not in names or row["method"] == reference: continue
+                if tuple(counts[row["name"]]) != seeds or not {row["name"], other} <= set(names) or row["method"] == reference: continue
                 i, j = names.index(row["name"]), names.index(other)
                 low, high = interval(draws[i] - draws[j])
                 row["against"][reference][split][task] = dict(mean=float(means[i] - means[j]), low=low, high=high)
