@@ -8,7 +8,7 @@ __all__ = ['REFERENCES', 'OF_MASKS', 'read_records', 'arms', 'summary', 'make_ro
            'study_figures', 'write_results']
 
 # %% ../nbs/09b_report.ipynb #41d47aa2
-import gzip, itertools, json
+import gzip, itertools, json, textwrap
 from pathlib import Path
 import numpy as np
 from .corpora import InputError, atomic_path, task_colour
@@ -33,7 +33,7 @@ def read_records(
     if not records: raise InputError(f"{out}: no finished run in it; expected runs/<id>/record.json or records.jsonl.gz")
     check_counts([record for record in records if record["method"] != "search"], out)
     methods = ["warmup", "search", *METHODS]
-    place = lambda r: (r["seed"], methods.index(r["method"]), [r["config"]["tasks"].index(t) for t in r["tasks"]], r["config"].get("at_round", 0))
+    place = lambda r: (r["seed"], methods.index(r["method"]), *(r["config"][name] for name in ("corpus", "tasks")), [r["config"]["tasks"].index(t) for t in r["tasks"]], r["config"].get("at_round", 0))
     return sorted(records, key=place)
 
 # %% ../nbs/09b_report.ipynb #c370bbb1
@@ -255,19 +255,20 @@ def study_figures(
     tasks = list(dict.fromkeys(t for row in rows for t in row["dev"]))
     def panels(name, *sizes, **how): figures[name], axes = make_panels(*sizes, **how); return axes
     split = "test" if any(s for row in rows for s in row["test"].values()) else "dev"
-    draw_scores(rows, axes=panels("scores", len(tasks), .5 + 2.4, 1.2+.3*len(rows), sharey=True))
+    width = 2.4 + max(.5, .055*max(len(row["name"]) for row in rows)/len(tasks))    # the names stand on the left
+    title = lambda ax, name: ax.set_title("\n".join(textwrap.wrap(name, 40)))
+    draw_scores(rows, axes=panels("scores", len(tasks), width, 1.2+.3*len(rows), sharey=True))
     for reference in ("single", "hard"):
         n = sum(bool(row["against"][reference][split]) for row in rows)
-        if n: draw_differences(rows, reference, split, panels(f"against-{reference}", len(tasks), .5 + 2.4, 1.2+.3*n, sharey=True))
+        if n: draw_differences(rows, reference, split, panels(f"against-{reference}", len(tasks), width, 1.2+.3*n, sharey=True))
     for ax, (name, found) in zip(panels("epochs", len(rows), 3.2, 2.8), models.items()):
-        for r in found: draw_history(r["history"], ax, tasks).set_title(name)
-    searches = {t: [r["rounds"] for r in records if r["method"] == "search" and r["tasks"] == [t]] for t in tasks}
-    searches = {t: found for t, found in searches.items() if found}
+        for r in found: title(draw_history(r["history"], ax, tasks), name)
+    searches = {t: found for t in tasks if (found := [r["rounds"] for r in records if r["method"] == "search" and r["tasks"] == [t]])}
     if searches: draw_rounds(searches, {t: task_colour(t, tasks) for t in searches}, axes=panels("rounds", len(searches), 3.2, 3))
     shared = {name: found for name, found in models.items() if all("overlap" in r for r in found)}
     if shared:
         for ax, (name, found) in zip(panels("overlap", len(shared), 5.5, 1.4+.2*len(tasks)**2, 2), shared.items()):
-            draw_overlaps(found, ax).set_title(name)
+            title(draw_overlaps(found, ax), name)
     return figures
 
 # %% ../nbs/09b_report.ipynb #4ccb6b51
