@@ -52,7 +52,7 @@ def arms(
         alike = [settings(other) for other in records if other["method"] == r["method"]]
         varies = {k: v for k, v in settings(r).items() if any(other.get(k) != v for other in alike)}
         if varies.keys() & {"corpus", "tasks", "train_sentences"}: varies.pop("digest", None)    # another text, as they say
-        words = {k: ",".join(v) if isinstance(v, (list, tuple)) else v for k, v in varies.items()}
+        words = {k: ",".join(map(str, v)) if isinstance(v, (list, tuple)) else v for k, v in varies.items()}
         name = " ".join([r["method"], *(f"{k}={word}" for k, word in words.items())])
         found.setdefault(name, {}).setdefault(r["seed"], []).append(r)
     return found

@@ -68,6 +68,7 @@ def _object(**properties): # a schema of dictionaries that must have these, and 
 _size = lambda most: {"type": "integer", "minimum": 1, "maximum": most}
 CONFIG = _object(method={"type": "string"}, trained=_some, seed=_count | {"maximum": 2**32}, tasks=_some, epochs=_count, corpus=_names,
                  needs=_names, hidden=_size(10_000), n_layers=_size(100), rounds=_count, final_density=_number)
+CONFIG["properties"]["at_round"] = {"type": ["integer", "boolean"]}    # newer than some records
 HISTORY = {"type": "array", "minItems": 1, "items": _object(epoch=_count, mean_dev=_number, dev=_scores, **_cost)}
 ROUND = _object(round=_count, density=_number | {"exclusiveMinimum": 0, "maximum": 1}, dev=_number, **_cost)
 MODEL = _object(config=CONFIG, schemes={"type": "object", "additionalProperties": {"enum": ["BIO2", "BIOES", None]}},
