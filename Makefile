@@ -30,7 +30,7 @@ test: .venv/test.ok ## run all tests: library, every notebook, drift, packaging
 notebooks: .venv/test.ok ## run every notebook again (quick profile) and export the library
 	@echo "== exports sparse_sharing_nb/, then runs the notebooks in nbs/ in place, one after the other"
 	$(BIN)/nbdev_export
-	SSN_PROFILE=quick OMP_NUM_THREADS=1 TQDM_DISABLE=1 $(BIN)/jupyter-nbconvert --inplace --execute nbs/*.ipynb \
+	SSN_PROFILE=quick OMP_NUM_THREADS=1 TQDM_DISABLE=1 $(BIN)/jupyter-nbconvert --inplace --execute $$(find nbs -name '*.ipynb' -not -path '*/.*' | sort) \
 	  --to notebook --ExecutePreprocessor.store_widget_state=False
 	$(BIN)/nbdev_clean
 

@@ -20,7 +20,7 @@ def train_single(
     data,        # a Dataset
     task:str,    # the only task
     settings,    # Settings
-    **how,       # further arguments of `fit`: seed, path, on_epoch, progress
+    **how,       # further arguments of `fit`: seed, state, on_epoch, progress
 )->list:         # a record per epoch, see `fit`
     "One task alone, in a network of its own."
     return fit(model, data, settings, [task], **how)
@@ -32,7 +32,7 @@ def train_subnet(
     task:str,    # the only task
     mask:dict,   # {parameter name: bool tensor, True = kept}: its selected keep-mask
     settings,    # Settings
-    **how,       # further arguments of `fit`: seed, path, on_epoch, progress
+    **how,       # further arguments of `fit`: seed, state, on_epoch, progress
 )->list:         # a record per epoch, see `fit`
     "One task alone, in its selected subnet."
     return fit(model, data, settings, [task], {task: mask}, **how)
@@ -42,7 +42,7 @@ def train_hard(
     model,       # a network; holds the best weights afterwards
     data,        # a Dataset, of which every task is trained
     settings,    # Settings
-    **how,       # further arguments of `fit`: seed, path, on_epoch, progress
+    **how,       # further arguments of `fit`: seed, state, on_epoch, progress
 )->list:         # a record per epoch, see `fit`
     "Hard sharing: every task reads every weight; only the heads are private."
     return fit(model, data, settings, **how)

@@ -42,7 +42,7 @@ def train_jointly(
     masks:dict, # {task: {parameter name: bool tensor, True = kept}}: the subnet of every task to train
     settings=PRESETS["fast"], # Settings
     w0=None,    # {name: tensor} to start from; as the model is if None
-    **how,      # further arguments of `fit`: seed, path, on_epoch, progress
+    **how,      # further arguments of `fit`: seed, state, on_epoch, progress
 )->list:        # a record per epoch, see `fit`
     "Train the subnets of one network, isolated from each other (paper, algorithm 2). Raises InputError if a mask does not fit."
     for mask in masks.values(): check_mask(model, mask)

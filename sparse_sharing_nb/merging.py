@@ -11,7 +11,7 @@ import itertools, math
 from functools import reduce
 from operator import and_, or_
 import torch
-from .corpora import task_colour
+from .tagging import task_colour
 from .pruning import n_kept
 
 # %% ../nbs/06_merging.ipynb #011c1aec

@@ -101,22 +101,22 @@ def content(target, data):
 
 
 def read_columns(path):
-    from sparse_sharing_nb.corpora import described_corpus
+    from sparse_sharing_nb.text.corpora import described_corpus
     described_corpus({"train": path, "tasks": {"pos": 2, "ner": 3}})
 
 
 def read_conllu(path):
-    from sparse_sharing_nb.corpora import described_corpus
+    from sparse_sharing_nb.text.corpora import described_corpus
     described_corpus({"train": path, "tasks": {"upos": 4, "deprel": 8}})
 
 
 def read_iob2(path):
-    from sparse_sharing_nb.corpora import described_corpus
+    from sparse_sharing_nb.text.corpora import described_corpus
     described_corpus({"train": SEEDS/"conllu-1.conllu", "tasks": {"upos": 4}, "layers": [{"train": path, "tasks": {"ner": 3}}]})
 
 
 def read_vectors(path):
-    from sparse_sharing_nb.encoding import load_vectors
+    from sparse_sharing_nb.text.vectors import load_vectors
     vectors = load_vectors(str(path), ["the", "a", "minister", "of", ","], cache=FOLDER/"cache")
     assert len({len(vector) for vector in vectors.values()}) == 1
 
@@ -124,7 +124,8 @@ def read_vectors(path):
 def read_settings(path):
     "What can stand behind --corpus and --seeds."
     from sparse_sharing_nb.cli import names, seeds
-    from sparse_sharing_nb.corpora import InputError, own_corpus, pick_tasks, related_pairs
+    from sparse_sharing_nb.tagging import InputError
+    from sparse_sharing_nb.text.corpora import own_corpus, pick_tasks, related_pairs
     text = os.fsdecode(path.read_bytes())                     # as it comes from the shell
     for read in (names, seeds):
         try: read(text)
@@ -135,52 +136,54 @@ def read_settings(path):
 
 
 def read_description(path):
-    from sparse_sharing_nb.corpora import corpus_tasks
+    from sparse_sharing_nb.text.corpora import corpus_tasks
     corpus_tasks(str(path))
 
 
 def read_model(path):
-    from sparse_sharing_nb.models import tag
+    from sparse_sharing_nb.runs.models import tag
     tag(path.parent, [["The", "minister"], ["x"]])
 
 
 def read_round(path):
-    from sparse_sharing_nb.pruning import check_mask, load_round
+    from sparse_sharing_nb.pruning import check_mask
+    from sparse_sharing_nb.runs.resume import load_round
     found = load_round(path)
     if found: check_mask(tiny_network(), found[0])
 
 
 def tiny_network():
     "The network that the seeds are of."
-    from sparse_sharing_nb.encoding import Vocab
-    from sparse_sharing_nb.models import Config, make_network
+    from sparse_sharing_nb.tagging import Vocab
+    from sparse_sharing_nb.runs.models import Config, make_network
     about = json.loads((SEEDS/"about.json").read_text())
     return make_network(Config(hidden=2, **{"method": "hard", "seed": 0}), Vocab(**about["vocab"]), word_dim=2)
 
 
 def read_state(path):
-    from sparse_sharing_nb.training import PRESETS, load_state, make_optimiser
+    from sparse_sharing_nb.runs.resume import load_state
+    from sparse_sharing_nb.training import PRESETS, go_on, make_optimiser
     network = tiny_network()
-    optimiser = make_optimiser(network, PRESETS["fast"])
-    best, history = load_state(path, network, optimiser)
-    if best is not None:
+    state, optimiser = load_state(path, network), make_optimiser(network, PRESETS["fast"])
+    if state is not None:
+        go_on(network, optimiser, state)
         for p in network.parameters(): p.grad = p.detach()*0
         optimiser.step()
 
 
 def tables(records):
-    from sparse_sharing_nb.report import make_table, table_text
+    from sparse_sharing_nb.runs.report import make_table, table_text
     rows = make_table(records)
     for split in ("dev", "test"): table_text(rows, split)
 
 
 def read_a_record(path):
-    from sparse_sharing_nb.report import read_records
+    from sparse_sharing_nb.runs.report import read_records
     tables(read_records(path.parents[2]))
 
 
 def read_archive(path):
-    from sparse_sharing_nb.report import read_records
+    from sparse_sharing_nb.runs.report import read_records
     tables(read_records(path.parent))
 
 
@@ -205,7 +208,7 @@ def prepare(target):
 
 def attempt(target, path, file, measure=False):
     "Let the target read this: (None, '' if it refused as it should, or the traceback; seconds; peak of memory in bytes or None)."
-    from sparse_sharing_nb.readers import InputError
+    from sparse_sharing_nb.tagging import InputError
     path.write_bytes(file)
     if measure: tracemalloc.start()
     began, problem = time.process_time(), None
@@ -222,7 +225,7 @@ def search(target, runs, out):
     "Search with atheris; never returns."
     import atheris
     with atheris.instrument_imports(include=["sparse_sharing_nb"]):
-        import sparse_sharing_nb.cli, sparse_sharing_nb.report, sparse_sharing_nb.study, sparse_sharing_nb.models
+        import sparse_sharing_nb.cli, sparse_sharing_nb.runs.report, sparse_sharing_nb.explorer.densities
     path = prepare(target)
     attempt(target, path, content(target, b"\1"))              # what is imported only once
     began = time.perf_counter()

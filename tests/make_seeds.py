@@ -6,9 +6,10 @@ import torch
 from fuzzing import tiny_network
 from safetensors.torch import save_file
 from sparse_sharing_nb.cli import main
-from sparse_sharing_nb.newswire import newswire_rows
-from sparse_sharing_nb.saved import read_tensors
-from sparse_sharing_nb.training import PRESETS, make_optimiser, save_state
+from sparse_sharing_nb.text.newswire import newswire_rows
+from sparse_sharing_nb.files import read_tensors
+from sparse_sharing_nb.runs.resume import save_state
+from sparse_sharing_nb.training import PRESETS, State, copy_weights, make_optimiser
 
 SEEDS = Path(__file__).parent/"seeds"
 shutil.rmtree(SEEDS, ignore_errors=True); SEEDS.mkdir()
@@ -47,4 +48,4 @@ network = tiny_network(); optimiser = make_optimiser(network, PRESETS["fast"])
 for p in network.parameters(): p.grad = torch.zeros_like(p)
 optimiser.step()
 history = [dict(epoch=1, loss={"pos": 1.}, dev={"pos": 50.}, mean_dev=50., tokens=9, evaluated_tokens=9, seconds=1.)]
-save_state(SEEDS/"state-1.safetensors", network, optimiser, {n: t.clone() for n, t in network.state_dict().items()}, history)
+save_state(SEEDS/"state-1.safetensors", State(network.state_dict(), optimiser.state_dict(), copy_weights(network), history))

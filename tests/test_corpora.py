@@ -4,9 +4,10 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from sparse_sharing_nb.corpora import InputError, load_tasks, make_tasks, named_corpus
-from sparse_sharing_nb.encoding import build_vocab, encode
-from sparse_sharing_nb.readers import Table, join_tables, read_numbered, read_table
+from sparse_sharing_nb.tagging import InputError
+from sparse_sharing_nb.text.corpora import load_tasks, make_tasks, named_corpus
+from sparse_sharing_nb.tagging import build_vocab, encode
+from sparse_sharing_nb.text.readers import Table, join_tables, read_numbered, read_table
 
 DATA = Path(os.environ.get("SPARSE_SHARING_DATA", "nowhere"))
 needs = lambda *folders: pytest.mark.skipif(not all((DATA/f).is_dir() for f in folders), reason=f"no {' or '.join(folders)} in SPARSE_SHARING_DATA")

@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest, torch
 from sparse_sharing_nb.cli import main
 from sparse_sharing_nb.crf import best_labels, task_loss
-from sparse_sharing_nb.encoding import Vocab
+from sparse_sharing_nb.tagging import Vocab
 from sparse_sharing_nb.network import build_network, n_core_parameters
 from sparse_sharing_nb.pruning import prunable
-from sparse_sharing_nb.models import Config
+from sparse_sharing_nb.runs.models import Config
 
 VOCAB = Vocab(["<unknown>"], ["<padding>", "<unknown>"], {"pos": ["a", "b", "c"], "ner": ["O"]})
 
@@ -47,5 +47,5 @@ def test_from_training_to_tagging(tmp_path, capsys):
 
 
 def test_without_the_library(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr("sparse_sharing_nb.study.find_spec", lambda name: None)
+    monkeypatch.setattr("sparse_sharing_nb.runs.study.find_spec", lambda name: None)
     assert main(["study", "--crf", "--out", str(tmp_path)]) == 2 and "sparse_sharing_nb[crf]" in capsys.readouterr().err

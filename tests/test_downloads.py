@@ -3,10 +3,11 @@ import hashlib, http.server, io, os, subprocess, sys, threading, zipfile
 from pathlib import Path
 
 import pytest
-from sparse_sharing_nb import downloads
+from sparse_sharing_nb.text import downloads
 from sparse_sharing_nb.cli import main
-from sparse_sharing_nb.corpora import InputError, load_tasks
-from sparse_sharing_nb.downloads import SOURCES, Source, fetch_corpus, fetch_file, git_hash
+from sparse_sharing_nb.tagging import InputError
+from sparse_sharing_nb.text.corpora import load_tasks
+from sparse_sharing_nb.text.downloads import SOURCES, Source, fetch_corpus, fetch_file, git_hash
 
 DATA = Path(os.environ.get("SPARSE_SHARING_DATA", "nowhere"))
 TEXT = b"Oslo\tB-location\n\t\n"*30
@@ -96,7 +97,7 @@ def test_a_full_disk(server, tmp_path, pin):
     pages["/a"] = b"x"*5_000_000
     code = f"""
 import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, 1_000_000))
-from pathlib import Path; from sparse_sharing_nb.downloads import InputError, fetch_file
+from pathlib import Path; from sparse_sharing_nb.text.downloads import InputError, fetch_file
 try: fetch_file({address + "/a"!r}, Path({str(tmp_path/"a")!r}), {pin!r})
 except InputError as e: print(e)
 """

@@ -8,8 +8,9 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 sys.path.insert(0, str(Path(__file__).parent))
 import fuzzing
 from sparse_sharing_nb.cli import main
-from sparse_sharing_nb.readers import InputError, read_corpus
-from sparse_sharing_nb.report import make_table, read_records
+from sparse_sharing_nb.tagging import InputError
+from sparse_sharing_nb.text.readers import read_corpus
+from sparse_sharing_nb.runs.report import make_table, read_records
 
 ROOT = Path(__file__).parent.parent
 quickly = settings(max_examples=int(os.environ.get("FUZZ_EXAMPLES", 60)), deadline=None, derandomize=True, database=None,
@@ -105,7 +106,7 @@ def test_short_and_long_sentences_and_one_label(lines, tmp_path, capsys):
 @pytest.mark.parametrize("field, value, said", [("config", {"dreams": True}, "newer version"), ("versions", {}, "version")])
 def test_a_newer_version(field, value, said, tmp_path, capsys):
     from safetensors.torch import save_file
-    from sparse_sharing_nb.saved import read_tensors
+    from sparse_sharing_nb.files import read_tensors
     record = json.loads((fuzzing.SEEDS/"record-1.json").read_text())
     tensors, about = read_tensors(fuzzing.SEEDS/"model-1.safetensors", "about")
     if field == "config":
@@ -139,7 +140,7 @@ def test_letters_that_are_none(tmp_path, capsys):
 
 def test_nothing_is_ever_executed(tmp_path):
     "No pickle and no eval in the library; a pickle in the place of any file is refused without being run."
-    for module in (ROOT/"sparse_sharing_nb").glob("*.py"):
+    for module in (ROOT/"sparse_sharing_nb").rglob("*.py"):
         tree = ast.walk(ast.parse(module.read_text(encoding="utf-8")))
         calls = {ast.unparse(node.func) for node in tree if isinstance(node, ast.Call)}
         assert not calls & {"eval", "exec", "compile", "__import__", "torch.load"} and not [c for c in calls if "pickle" in c], module

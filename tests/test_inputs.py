@@ -73,7 +73,7 @@ def test_words_the_command_does_not_know(argv, capsys):
 
 
 def test_windows_file_with_byte_order_mark(tmp_path):
-    from sparse_sharing_nb.corpora import read_table
+    from sparse_sharing_nb.text.readers import read_table
     (tmp_path/"plain.txt").write_bytes(GOOD)
     (tmp_path/"windows.txt").write_bytes(b"\xef\xbb\xbf" + GOOD.replace(b"\n", b"\r\n"))
     assert read_table(tmp_path/"plain.txt").rows == read_table(tmp_path/"windows.txt").rows

@@ -7,9 +7,10 @@ import pytest
 from IPython.core.inputtransformer2 import TransformerManager
 
 ROOT = Path(__file__).parent.parent
-NOTEBOOKS = sorted((ROOT/"nbs").glob("*.ipynb"))
+NBS = ROOT/"nbs"
+NOTEBOOKS = sorted(nb for nb in NBS.rglob("*.ipynb") if ".ipynb_checkpoints" not in nb.parts)
 assert NOTEBOOKS, "no notebook found"
-each_notebook = pytest.mark.parametrize("nb", NOTEBOOKS, ids=lambda nb: nb.stem)
+each_notebook = pytest.mark.parametrize("nb", NOTEBOOKS, ids=lambda nb: str(nb.relative_to(NBS).with_suffix("")))
 
 
 def run(tool, *args, cwd=ROOT, **kwargs):
@@ -21,8 +22,8 @@ def run(tool, *args, cwd=ROOT, **kwargs):
 
 
 def texts(folder, pattern):
-    "The text of every file in `folder` whose name matches, by name."
-    return {path.name: path.read_text(encoding="utf-8") for path in folder.glob(pattern)}
+    "The text of every file in `folder`, however deep, whose name matches."
+    return {path.relative_to(folder): path.read_text(encoding="utf-8") for path in folder.rglob(pattern)}
 
 
 def sources(nb, kind="code"):
@@ -49,7 +50,7 @@ def copy(tmp_path):
 
 def test_library_is_what_the_notebooks_export(copy):
     "A module edited by hand, forgotten or left over differs from a fresh export."
-    for module in (copy/"sparse_sharing_nb").glob("*.py"): module.unlink()
+    for module in (copy/"sparse_sharing_nb").rglob("*.py"): module.unlink()
     run("nbdev_export", cwd=copy)
     assert texts(ROOT/"sparse_sharing_nb", "*.py") == texts(copy/"sparse_sharing_nb", "*.py"), "run nbdev_export"
 
@@ -97,7 +98,7 @@ def test_prose_accompanies_code(nb):
     assert 2*len(sources(nb, "markdown")) >= len(sources(nb))
 
 
-@pytest.mark.parametrize("nb", [nb for nb in NOTEBOOKS if nb.stem[0].isdigit()], ids=lambda nb: nb.stem)
+@each_notebook
 def test_claims_are_asserted(nb):
     code = sources(nb)
     assert 5*sum("assert" in cell for cell in code) >= len(code)

@@ -62,8 +62,9 @@ import importlib, pkgutil, sparse_sharing_nb as package
 for module in pkgutil.walk_packages(package.__path__, "sparse_sharing_nb."): print(importlib.import_module(module.name).__name__)
 """
     names = run(clean/"python", "-I", "-c", code, cwd=tmp_path).split()
-    modules = {f"sparse_sharing_nb.{path.stem}" for path in (ROOT/"sparse_sharing_nb").glob("*.py")}
-    assert {*names} == modules - {"sparse_sharing_nb.__init__"}
+    files = [path.relative_to(ROOT).with_suffix("") for path in (ROOT/"sparse_sharing_nb").rglob("*.py")]
+    modules = {".".join(file.parts).removesuffix(".__init__") for file in files}
+    assert {*names} == modules - {"sparse_sharing_nb"}
 
 
 def test_command_line_starts(clean, tmp_path):

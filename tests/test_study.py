@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 from sparse_sharing_nb.cli import main
-from sparse_sharing_nb.newswire import newswire_rows
-from sparse_sharing_nb.report import read_records
-from sparse_sharing_nb.models import config_of
-from sparse_sharing_nb.study import run_all
+from sparse_sharing_nb.text.newswire import newswire_rows
+from sparse_sharing_nb.runs.report import read_records
+from sparse_sharing_nb.runs.models import config_of
+from sparse_sharing_nb.runs.study import run_all
 
 ROOT = Path(__file__).parent.parent
 DATA = os.environ.get("SPARSE_SHARING_DATA")
@@ -111,7 +111,7 @@ def test_tables_follow_from_records(folder, tmp_path):
 
 def test_vectors_are_copies():
     "A piece of a mapped file, sent to a worker process, would map the whole file there, once for every word."
-    from sparse_sharing_nb.encoding import glove_vectors
+    from sparse_sharing_nb.text.vectors import glove_vectors
     assert {type(vector).__name__ for vector in glove_vectors(["the", "minister"]).values()} == {"ndarray"}
 
 

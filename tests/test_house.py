@@ -1,0 +1,122 @@
+"The house: the method in a row, wings around it; a row leads from notebook to notebook; lines that a class can read."
+import ast, io, json, re, tokenize
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+NBS, PACKAGE = ROOT/"nbs", ROOT/"sparse_sharing_nb"
+METHOD = "tagging crf network training pruning selection merging joint baselines".split()
+MAY_IMPORT = {"text": {"tagging", "files", "text"}, "runs": {*METHOD, "files", "text", "runs"},
+              "explorer": {*METHOD, "files", "text", "runs", "explorer"}, "files": {"tagging"}}
+ROWS = {
+    "core": "index 01_tagging 02_network 03_training 04_pruning 05_selection 06_merging 07_joint 08_baselines 10_negative_transfer",
+    "findings": "findings/claims findings/density findings/relatedness findings/rewinding",
+    "text": "text/newswire text/related text/readers text/corpora text/vectors text/downloads text/own_corpus",
+    "runs": "runs/resume runs/models runs/study runs/intervals runs/report runs/speed",
+    "explorer": "explorer/densities explorer/pictures explorer/page",
+    "others": "crf files cli"}
+NOTEBOOKS = [name for row in ROWS.values() for name in row.split()]
+CORE = ROWS["core"].split()
+MODULES = {".".join(path.relative_to(PACKAGE).with_suffix("").parts): path.read_text(encoding="utf-8")
+           for path in sorted(PACKAGE.rglob("*.py")) if not path.name.startswith("_")}
+LINES = {name: re.sub(r"^__all__ = .*?\]\n", "", code, flags=re.M | re.S).splitlines() for name, code in MODULES.items()}    # that one nbdev wraps
+
+
+def imported(name):
+    "The modules of this package that a module imports, wherever in it."
+    code, folder = ast.parse(MODULES[name]), name.split(".")[:-1]
+    for node in ast.walk(code):
+        if isinstance(node, ast.ImportFrom) and node.level:
+            yield ".".join([*folder[:len(folder)+1-node.level], *(node.module or "").split(".")]).strip(".")
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("sparse_sharing_nb."):
+            yield node.module.removeprefix("sparse_sharing_nb.")
+
+
+def cells(name, kind):
+    "The source of every cell of one kind."
+    found = json.loads((NBS/f"{name}.ipynb").read_text(encoding="utf-8"))["cells"]
+    return ["".join(cell["source"]) for cell in found if cell["cell_type"] == kind]
+
+
+def words(name): return len(" ".join(cells(name, "markdown")).split())
+def code_lines(name): return sum(bool(line.strip()) for cell in cells(name, "code") for line in cell.splitlines())
+
+
+def test_every_notebook_has_its_place():
+    assert sorted(NOTEBOOKS) == sorted(str(nb.relative_to(NBS).with_suffix("")) for nb in NBS.rglob("*.ipynb") if ".ipynb_checkpoints" not in nb.parts)
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_arrows(name):
+    "The method imports no wing; a wing imports the method, files, and the wings it stands on."
+    place = name.split(".")[0]
+    found = {module.split(".")[0] for module in imported(name)}
+    allowed = set(METHOD) if name in METHOD else MAY_IMPORT.get(place)
+    if place != "cli": assert found <= allowed, found - allowed
+
+
+def test_no_circles():
+    "Take away the modules that import nothing any more, again and again: none is left."
+    left = {name: set(imported(name)) & set(MODULES) for name in MODULES}
+    while ground := [name for name, below in left.items() if not below]:
+        left = {name: below - set(ground) for name, below in left.items() if name not in ground}
+    assert not left
+
+
+@pytest.mark.parametrize("name", METHOD)
+def test_method_touches_no_file(name):
+    used = {node.id for node in ast.walk(ast.parse(MODULES[name])) if isinstance(node, ast.Name)}
+    modules = {alias.name for node in ast.walk(ast.parse(MODULES[name])) if isinstance(node, ast.Import) for alias in node.names}
+    assert not used & {"open", "Path"} and not modules & {"json", "os", "pathlib", "shutil", "tempfile"}
+
+
+@pytest.mark.parametrize("row", ROWS)
+def test_each_row_leads_on(row):
+    "The last line of a notebook leads to the next of its row; the last one back to the map."
+    names = ROWS[row].split()
+    for name, following in zip(names, names[1:]):
+        link = re.findall(r"\]\(([^)]+\.ipynb)\)", cells(name, "markdown")[-1].strip().splitlines()[-1])
+        assert link and (NBS/name).parent.joinpath(link[0]).resolve() == NBS/f"{following}.ipynb", (name, link)
+
+
+@pytest.mark.parametrize("name", NOTEBOOKS)
+def test_links_lead_somewhere(name):
+    for link in re.findall(r"\]\((?!http|#)([^)#\s]+)", "\n".join(cells(name, "markdown"))):
+        assert (NBS/name).parent.joinpath(link).resolve().exists(), link
+
+
+@pytest.mark.parametrize("name", [name for name in NOTEBOOKS if name != "index"])
+def test_first_cell_says_where_one_is(name):
+    "Core or which wing, how long to read, how long to run."
+    first = cells(name, "markdown")[0]
+    assert re.search(r"\*\*(Core|Wing)\*\*", first) and re.search(r"\*\*Takes\*\* .*minutes? to read", first), first
+
+
+def test_core_is_short():
+    before = CORE[:CORE.index("04_pruning")]
+    assert sum(map(words, before)) <= 6_000 and sum(map(code_lines, before)) <= 1_000
+    assert sum(map(words, CORE)) <= 11_000
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_lines_are_narrow(name):
+    "No exported line over 110 characters, nine of ten within 95."
+    widths = [len(line) for line in LINES[name] if line.strip()]
+    wide = [line for line in LINES[name] if len(line) > 110]
+    assert not wide
+    assert sum(width > 95 for width in widths) <= .1*len(widths)
+
+
+def test_one_thought_a_line():
+    "Nested comprehensions, lambdas and semicolons for each thousand lines: at most a third of what there once was."
+    kinds = ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp
+    nested = lambdas = semicolons = 0
+    for code in MODULES.values():
+        for node in ast.walk(ast.parse(code)):
+            inner = [other for other in ast.walk(node) if isinstance(other, kinds) and other is not node]
+            nested += isinstance(node, kinds) and (len(node.generators) > 1 or bool(inner))
+            lambdas += isinstance(node, ast.Lambda)
+        semicolons += sum(token.string == ";" for token in tokenize.generate_tokens(io.StringIO(code).readline))
+    thousands = sum(map(len, LINES.values()))/1000
+    assert nested/thousands <= 7 and lambdas/thousands <= 6.5 and semicolons/thousands <= 4.8, (nested, lambdas, semicolons)
