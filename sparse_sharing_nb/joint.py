@@ -16,35 +16,43 @@ seen_masks = WeakTensorKeyDictionary()    # masks never change, so their bits ar
 
 def mask_bits(
     kept, # bool tensor, True = kept
-)->tuple: # two int32 tensors of its shape: all bits 1 inside the mask and 0 outside; the other way round
+)->tuple: # two int32 tensors of its shape: all bits 1 inside the mask and 0 outside; the reverse
     "A mask to be combined with numbers bit by bit."
-    if kept not in seen_masks: seen_masks[kept] = (inside := -kept.view(torch.uint8).int()), ~inside
+    if kept not in seen_masks:
+        inside = -kept.view(torch.uint8).int()
+        seen_masks[kept] = inside, ~inside
     return seen_masks[kept]
 
 def isolated_step(
     optimiser, # a torch optimiser over the model's parameters, without weight decay; its state is changed
     model,     # a network after `backward`; its weights are changed
-    mask=None, # {parameter name: bool tensor, True = kept} of the batch's task; an ordinary step if None
+    mask=None, # {parameter name: bool tensor, True = kept} of the batch's task; a plain step if None
 ):
-    "Step, but leave every prunable weight outside the mask, and its optimiser state, bit for bit as it was. For `fit(step=…)`."
+    """Step, but leave every prunable weight outside the mask, and its optimiser state, bit for bit
+    as it was. For `fit(step=…)`."""
     held = []
     for name, kept in (mask or {}).items():
         p, (inside, outside) = model.get_parameter(name), mask_bits(kept)
-        tensors = [t.view(torch.int32) for t in (p.data, *optimiser.state[p].values()) if t.shape == p.shape]
-        held += [(t, t & outside, inside) for t in tensors]
+        for tensor in (p.data, *optimiser.state[p].values()):
+            if tensor.shape == p.shape:
+                bits = tensor.view(torch.int32)
+                held.append((bits, bits & outside, inside))
     optimiser.step()
-    for now, before, inside in held: now &= inside; now |= before
+    for now, before, inside in held:
+        now &= inside
+        now |= before
 
 # %% ../nbs/07_joint.ipynb #a9004299
 def train_jointly(
     model,      # a network; holds the best weights afterwards
     data,       # a Dataset
-    masks:dict, # {task: {parameter name: bool tensor, True = kept}}: the subnet of every task to train
+    masks:dict, # {task: {parameter name: bool tensor, True = kept}}: the subnets to train
     settings=PRESETS["fast"], # Settings
     w0=None,    # {name: tensor} to start from; as the model is if None
     **how,      # further arguments of `fit`: seed, state, on_epoch, progress
 )->list:        # a record per epoch, see `fit`
-    "Train the subnets of one network, isolated from each other (paper, algorithm 2). Raises InputError if a mask does not fit."
+    """Train the subnets of one network, isolated from each other (paper, algorithm 2).
+    Raises InputError if a mask does not fit."""
     for mask in masks.values(): check_mask(model, mask)
     if w0 is not None: model.load_state_dict(w0)
     return fit(model, data, settings, list(masks), masks, step=isolated_step, **how)
