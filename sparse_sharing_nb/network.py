@@ -153,7 +153,7 @@ def build_network(
     seed:int=0,        # the random start; the same seed gives the same bits
     kind=Network,      # the class to build, `Network` or one that takes the same arguments
     crf:bool=False,    # a CRF on every head, see the notebook crf; needs the library pytorch-crf
-    **sizes,           # arguments of `Network`: hidden, n_layers, dropout, …; word_dim only where there are no vectors
+    **sizes,           # arguments of `Network`: hidden, n_layers, dropout, …; word_dim without vectors
 )->Network:             # on the CPU, one head per task of the vocabulary
     "A base network for a vocabulary, all its heads included."
     torch.manual_seed(seed)

@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['SPAN', 'SCHEMES', 'TASK_COLOURS', 'SPARE_COLOURS', 'MAX_CHARS', 'InputError', 'to_spans', 'to_tags', 'task_colour',
            'draw_sentence', 'position_labels', 'Task', 'span_edges', 'span_numbers', 'sentence_counts', 'score',
-           'label_lists', 'reported_score', 'flat', 'word_forms', 'training_words', 'Vocab', 'build_vocab', 'Lexicon',
-           'build_lexicon', 'Split', 'Dataset', 'encode_split', 'encode', 'equal_length_batches']
+           'label_lists', 'reported_score', 'flat', 'word_forms', 'Vocab', 'build_vocab', 'Lexicon', 'build_lexicon',
+           'Split', 'Dataset', 'encode_split', 'encode', 'equal_length_batches']
 
 # %% ../nbs/01_tagging.ipynb #2f6f8b82
 import re
@@ -186,14 +186,6 @@ def word_forms(
         for sentences in task.sentences.values(): forms |= dict.fromkeys(flat(sentences))
     return list(forms)
 
-def training_words(
-    tasks:dict, # {task: Task}
-)->list:        # with case
-    "Every word of every training sentence; a sentence that several tasks share counts once."
-    sentences = {}
-    for task in tasks.values(): sentences |= {id(s): s for s in task.sentences["train"]}
-    return flat(sentences.values())
-
 # %% ../nbs/01_tagging.ipynb #2f7e7c44
 @dataclass(frozen=True)
 class Vocab:
@@ -207,7 +199,9 @@ def build_vocab(
     known=(),   # lower-cased words that have a vector, as a set or dict
 )->Vocab:       # each list sorted, so that the same text gives the same numbers
     "Words seen twice in training or known to the vectors, characters and labels of training."
-    train = training_words(tasks)
+    sentences = {}
+    for task in tasks.values(): sentences |= {id(s): s for s in task.sentences["train"]}    # once, if shared
+    train = flat(sentences.values())
     counts = Counter(word.lower() for word in train)
     seen = {word.lower() for word in word_forms(tasks)}
     words = sorted(word for word in seen if counts[word] > 1 or word in known)
