@@ -47,7 +47,7 @@ def train_hard(
 
 # %% ../nbs/08_baselines.ipynb #64535c69
 class SoftNetwork(Network):
-    "A BiLSTM tower per task, one reader, cross-stitches between the towers (paper, section on the baselines)."
+    "A BiLSTM tower per task, cross-stitches between the towers (paper, section on baselines)."
     def __init__(self,
         n_words:int, n_chars:int, # as for `Network`
         n_labels:dict,            # {task: number of labels}: the tasks that get a tower
@@ -83,16 +83,17 @@ def hierarchical_masks(
 
 # %% ../nbs/08_baselines.ipynb #054b937c
 def shuffle_masks(
-    masks:dict,    # {task: {parameter name: bool tensor, True = kept}}, the same names for every task
+    masks:dict,    # {task: {parameter name: bool tensor, True = kept}}, equal names for all
     seed:int=0,    # of the shuffling
-    together=True, # the same way for every task, so that overlaps stay; each task its own way if False
+    together=True, # all tasks the same way, so that overlaps stay; each its own way if False
 )->dict:           # masks of the same density in every tensor
     "Move the kept weights to random places of their tensor."
     rng, shuffled = torch.Generator().manual_seed(seed), {task: {} for task in masks}
     for name, like in next(iter(masks.values())).items():
         order = torch.randperm(like.numel(), generator=rng)
         for task, mask in masks.items():
-            shuffled[task][name] = mask[name].flatten()[order.to(like.device)].reshape(like.shape)
+            places = mask[name].flatten()[order.to(like.device)]
+            shuffled[task][name] = places.reshape(like.shape)
             if not together: order = torch.randperm(like.numel(), generator=rng)
     return shuffled
 
@@ -127,7 +128,7 @@ def draw_weight(
     x, y, ax,      # lower left corner; matplotlib Axes
     size=5,        # of the markers, points
 ):
-    "One weight as a unit square, split between its owners; dark if all own it, light if nobody does."
+    "One weight as a square, split between its owners; dark if all own it, light if nobody does."
     if len(owners) in (0, len(tasks)):
         face, edge = (SHARED, SHARED) if owners else (PRUNED, "#8C8C8C")
         ax.fill_between([x+.06, x+.94], y+.06, y+.94, fc=face, ec=edge, lw=.8)
@@ -184,7 +185,8 @@ def draw_towers(
         for y, above in zip(LAYER_Y, (LAYER_Y[1], HEAD_Y)):
             draw_layer({task: np.ones((4, 4), dtype=bool)}, list(heads), x-2, y, ax)
             draw_wire([x, x], [y+4, above], ax, colour, 4)
-            for other in heads.values(): ax.plot([x, other], [y+4, above], color=colour, lw=1.3, zorder=0)
+            for other in heads.values():
+                ax.plot([x, other], [y+4, above], color=colour, lw=1.3, zorder=0)
 
 # %% ../nbs/08_baselines.ipynb #949aab60
 def n_stored(
@@ -192,7 +194,8 @@ def n_stored(
     masks,         # {task: bool array (2, 4, 4)}; None for soft sharing
 )->int:            # weights of the two layers that at least one task keeps
     "How many weights must be stored."
-    return 2*4*4*len(tasks) if masks is None else int(np.any(list(masks.values()), axis=0).sum())
+    if masks is None: return 2*4*4*len(tasks)
+    return int(np.any(list(masks.values()), axis=0).sum())
 
 def draw_sharing(
     name:str,      # hard, soft, hierarchical or sparse

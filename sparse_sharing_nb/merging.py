@@ -25,7 +25,7 @@ def intersect(
 def union(
     masks:list, # of one or more tasks, each {parameter name: bool tensor}, True = kept
 )->dict:        # {parameter name: bool tensor}, a new mask
-    "What at least one mask keeps: the merged network. Raises KeyError if a mask lacks a tensor."
+    "What any mask keeps: the merged network. Raises KeyError if a mask lacks a tensor."
     return {name: reduce(or_, (mask[name] for mask in masks)) for name in masks[0]}
 
 def overlap_ratio(
@@ -38,8 +38,8 @@ def overlap_ratio(
 # %% ../nbs/06_merging.ipynb #ff1e911d
 def chance_overlap(
     masks:list, # of two or more tasks, each {parameter name: bool tensor}
-)->float:       # 0 to 1: the overlap ratio of random masks with the same density in every tensor
-    "OR₀: what chance gives at these densities. Raises ZeroDivisionError if nobody keeps any weight."
+)->float:       # 0 to 1: overlap ratio of random masks of the same density in every tensor
+    "OR₀, by chance at these densities. Raises ZeroDivisionError if nobody keeps any weight."
     shared = touched = 0.
     for name, first in masks[0].items():
         n, kept = first.numel(), [int(mask[name].sum()) for mask in masks]
@@ -50,7 +50,7 @@ def chance_overlap(
 
 def corrected_overlap(
     masks:list, # of two or more tasks, each {parameter name: bool tensor}
-):              # 0 at chance, 1 for equal masks, below 0 for less than chance; None where chance is 1
+):              # 0 at chance, 1 for equal masks, below 0 for less; None where chance is 1
     """Overlap beyond chance, as a share of what is possible.
     Raises ZeroDivisionError if nobody keeps any weight."""
     chance = chance_overlap(masks)
@@ -74,17 +74,19 @@ def overlaps(
     "Overlap of every pair of tasks and of all together."
     groups = {"+".join(pair): pair for pair in itertools.combinations(masks, 2)}
     groups["all"] = tuple(masks)
-    return {name: overlap_of([masks[task] for task in group], w0) for name, group in groups.items()}
+    chosen = {name: [masks[task] for task in group] for name, group in groups.items()}
+    return {name: overlap_of(group, w0) for name, group in chosen.items()}
 
 # %% ../nbs/06_merging.ipynb #2d4403fb
 def n_merged_parameters(
     model,      # the network the masks belong to
     masks:dict, # {task: mask} of one or more tasks
-)->int:         # core parameters (see `n_core_parameters`): kept by at least one task, and the biases
-    "Core parameters of the merged network."
+)->int:         # weights kept by at least one task, and the biases
+    "Core parameters of the merged network, see `n_core_parameters`."
     core = "layers.", "reader.char_cnn.conv."
-    biases = [p for name, p in model.named_parameters() if "bias" in name and name.startswith(core)]
-    return n_kept(union(list(masks.values()))) + sum(p.numel() for p in biases)
+    biases = [name for name, _ in model.named_parameters() if "bias" in name and name.startswith(core)]
+    n_biases = sum(model.get_parameter(name).numel() for name in biases)
+    return n_kept(union(list(masks.values()))) + n_biases
 
 # %% ../nbs/06_merging.ipynb #30ca28de
 def draw_overlap(
@@ -111,7 +113,7 @@ def by_start(
     w0:dict,        # {parameter name: tensor}, the start
     n_parts:int=20, # of every tensor, >= 1; at most one for each weight
 )->dict:            # {part: bool tensor of one dimension}: the same weights
-    "Cut every tensor of a mask by the size of its weights at the start, from smallest to largest."
+    "Cut every tensor of a mask by the size of its weights at the start, smallest first."
     parts = {}
     for name, kept in mask.items():
         order = w0[name].abs().flatten().argsort(stable=True)
@@ -122,7 +124,7 @@ def by_start(
 # %% ../nbs/06_merging.ipynb #0de20563
 def by_gate(
     mask:dict, # {parameter name: bool tensor}
-)->dict:       # {part: bool tensor}: each LSTM matrix (4·hidden, inputs) as four of (hidden, inputs)
+)->dict:       # {part: bool tensor}: each (4·hidden, inputs) as four of (hidden, inputs)
     "Cut the LSTM matrices of a mask into input (i), forget (f), cell (g) and output (o) gate."
     parts = {name: kept for name, kept in mask.items() if not name.startswith("layers.")}
     for name in [name for name in mask if name not in parts]:
@@ -134,9 +136,10 @@ def draw_overlap_by_part(
     masks:dict,   # {task: mask} of two or more tasks, cut with `by_gate` or not
     ax=None,      # matplotlib Axes; a new one if None
 ):                # the Axes
-    "Overlap ratio of all tasks in every tensor of which each keeps something, and chance there."
+    "Overlap of all tasks in every tensor of which each keeps something, and chance there."
     import matplotlib.pyplot as plt
-    names = [n for n in next(iter(masks.values())) if all(mask[n].any() for mask in masks.values())]
+    everywhere = intersect([{n: m.any() for n, m in mask.items()} for mask in masks.values()])
+    names = [name for name, kept in everywhere.items() if kept]
     ax = ax or plt.subplots(figsize=(6.2, .9+.2*len(names)), layout="constrained")[1]
     for name in names:
         part = [{name: mask[name]} for mask in masks.values()]
@@ -152,8 +155,8 @@ def draw_overlap_by_part(
 # %% ../nbs/06_merging.ipynb #af4d2e50
 def owner_colours(
     tasks:list, # names of one or more tasks
-)->dict:        # {tuple of True/False per task: tuple of RGB (0 to 1), to be drawn side by side}
-    "The colours of every set of owners: their own; dark grey for all of several, light for nobody."
+)->dict:        # {(True or False per task): (RGB (0 to 1), …) to be drawn side by side}
+    "The colours of every set of owners; dark grey for all of several, light for nobody."
     from matplotlib.colors import to_rgb
     own, colours = [to_rgb(task_colour(task, tasks)) for task in tasks], {}
     for owners in itertools.product((False, True), repeat=len(tasks)):
@@ -166,10 +169,11 @@ def owner_colours(
 def owner_pixels(
     masks:dict, # {task: bool tensor (rows, columns)}, all of one shape
 ):              # (rows, columns·wide, 3) RGB, 0 to 1
-    "A weight matrix as pixels; each weight is so many wide that any number of owners divides it."
-    colours, wide = owner_colours(list(masks)), math.lcm(*range(1, len(masks)+1))
-    squares = torch.tensor([[c for c in own for _ in range(wide//len(own))] for own in colours.values()])
-    number = sum(kept.long() << i for i, kept in enumerate(reversed(masks.values())))    # owners in binary
+    "A weight matrix as pixels; a weight is so wide that any number of owners divides it."
+    wide, number = math.lcm(*range(1, len(masks)+1)), 0
+    colours = [torch.tensor(own) for own in owner_colours(list(masks)).values()]
+    squares = torch.stack([own.repeat_interleave(wide//len(own), 0) for own in colours])
+    for kept in masks.values(): number = 2*number + kept.long()    # the set of owners, in binary
     return squares[number].reshape(len(number), -1, 3).numpy()
 
 def draw_owner_legend(
@@ -181,12 +185,13 @@ def draw_owner_legend(
     from matplotlib.patches import Rectangle
     colours = owner_colours(tasks)
     sets = sorted(reversed(colours), key=sum)
-    patches = [tuple(Rectangle((0, 0), 1, 1, fc=c) for c in colours[owners]) for owners in sets]
+    def patch(colour): return Rectangle((0, 0), 1, 1, fc=colour)
+    patches = [tuple(map(patch, colours[owners])) for owners in sets]
     names = ["+".join(itertools.compress(tasks, owners)) or "nobody" for owners in sets]
     ax.legend(patches, names, handler_map={tuple: HandlerTuple(None, pad=0)}, loc="upper left",
               bbox_to_anchor=(1, 1), frameon=False)
 
-# %% ../nbs/06_merging.ipynb #e65fb2a8
+# %% ../nbs/06_merging.ipynb #913dd9e9
 def draw_owners(
     masks:dict, # {task: bool tensor (rows, columns)}, all of one shape
     ax=None,    # matplotlib Axes; a new one if None
@@ -199,7 +204,7 @@ def draw_owners(
     width = min(2, 40/rows)
     ax.hlines(range(rows+1), 0, columns, color="white", lw=width)
     ax.vlines(range(columns+1), 0, rows, color="white", lw=width)
-    if not ax.get_legend(): draw_owner_legend(list(masks), ax)    # a picture that moves keeps its legend
+    if not ax.get_legend(): draw_owner_legend(list(masks), ax)    # a moving picture keeps its own
     ax.spines[:].set_visible(False)
     ax.set(xlabel=f"from ({columns} units)", ylabel=f"to ({rows} units)", xticks=[], yticks=[])
     return ax

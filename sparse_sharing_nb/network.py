@@ -27,7 +27,7 @@ class CharCNN(nn.Module):
         self.conv = nn.Conv1d(dim, n_filters, width, padding=width//2)
 
     def forward(self,
-        chars, # (n_words, n_chars) character numbers, 0 after the end of the word; a word has at least one
+        chars, # (n_words, n_chars) character numbers, 0 after the end of the word
     ):         # (n_words, n_filters)
         answers = self.conv(self.embedding(chars).transpose(1, 2))
         return answers.masked_fill((chars == 0)[:, None], -torch.inf).amax(2)
@@ -83,7 +83,7 @@ class Reader(nn.Module):
         self.n_features = word_dim + self.char_cnn.conv.out_channels
 
     def forward(self,
-        xb, # a Batch: words and where (batch, time), chars (n_forms, n_chars) or (n_forms, n_filters)
+        xb, # a Batch
     ):      # (batch, time, n_features)
         spelled = xb.chars if xb.chars.is_floating_point() else self.char_cnn(xb.chars)
         return self.dropout(torch.cat([self.embedding(xb.words), spelled[xb.where]], dim=-1))
@@ -93,7 +93,8 @@ def has_weights(
     layer, # an LSTM layer
 )->bool:   # False if every weight of its matrices is 0, as in a layer that a mask switches off
     "Does this layer do anything?"
-    return any(bool(w.any()) for name, w in layer.named_parameters() if name.startswith("weight"))
+    matrices = [w for name, w in layer.named_parameters() if name.startswith("weight")]
+    return any(bool(w.any()) for w in matrices)
 
 # %% ../nbs/02_network.ipynb #0a7b0599
 def masked(

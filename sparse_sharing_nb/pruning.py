@@ -44,13 +44,13 @@ def check_mask(
     model,     # the network it is for
     mask:dict, # {parameter name: bool tensor}
 )->dict:       # the same mask
-    "Raise InputError unless this is a keep-mask of the model's prunable weights that keeps something."
+    "Raise InputError unless this is a keep-mask of the model that keeps something."
     wrong = set(mask) ^ set(prunable(model))
     if wrong: raise InputError(f"mask: names {sorted(wrong)} are missing or too many")
     for name, kept in mask.items():
-        shape, what = tuple(model.get_parameter(name).shape), f"{kept.dtype} of shape {tuple(kept.shape)}"
-        if kept.dtype != torch.bool or kept.shape != shape:
-            raise InputError(f"mask: {name} should be bool of shape {shape}, is {what}")
+        shape, own = tuple(model.get_parameter(name).shape), tuple(kept.shape)
+        if kept.dtype != torch.bool or own != shape:
+            raise InputError(f"mask: {name} should be bool of shape {shape}, is {kept.dtype} of shape {own}")
     if n_kept(mask) == 0: raise InputError("mask: keeps no weight at all; keep at least one")
     return mask
 
@@ -60,16 +60,17 @@ def prune(
     mask:dict,    # {parameter name: bool tensor of its shape}: what is still kept
     n_keep:int,   # how many weights the new mask keeps, 1 to `n_kept(mask)`
 )->dict:          # a new mask inside the old one
-    """Keep exactly the `n_keep` largest of the weights still kept; of equals those that come first
+    """Keep exactly the `n_keep` largest of the weights still kept; of equals the first
     (paper, algorithm 1). Raises InputError if `n_keep` is out of range."""
-    if not 1 <= n_keep <= n_kept(mask):
-        raise InputError(f"n_keep: {n_keep} is not between 1 and the {n_kept(mask)} weights still kept")
-    sizes = [weights[n].detach().abs().masked_fill(~kept, -1).flatten() for n, kept in mask.items()]
-    ranking = torch.cat(sizes).argsort(descending=True, stable=True)
+    most = n_kept(mask)
+    if not 1 <= n_keep <= most:
+        raise InputError(f"n_keep: {n_keep} is not between 1 and the {most} weights still kept")
+    sizes = {n: weights[n].detach().abs().masked_fill(~kept, -1) for n, kept in mask.items()}
+    ranking = torch.cat([size.flatten() for size in sizes.values()]).argsort(descending=True, stable=True)
     chosen = torch.zeros_like(ranking, dtype=torch.bool)
     chosen[ranking[:n_keep]] = True
     parts = chosen.split([kept.numel() for kept in mask.values()])
-    return {n: part.reshape(kept.shape).clone() for (n, kept), part in zip(mask.items(), parts)}
+    return {n: part.reshape(mask[n].shape).clone() for n, part in zip(mask, parts)}
 
 # %% ../nbs/04_pruning.ipynb #abd60109
 def kept_after(
@@ -80,7 +81,7 @@ def kept_after(
     "round(N·f^(r/R)), but at least one weight. Raises InputError if f or R is out of range."
     if not 0 < final_density <= 1:
         raise InputError(f"--final-density {final_density}: must be above 0 and at most 1")
-    if rounds < 1: raise InputError(f"--rounds {rounds}: at least one round of pruning is needed")
+    if rounds < 1: raise InputError(f"--rounds {rounds}: at least one is needed")
     return [max(1, round(n_weights*final_density**(r/rounds))) for r in range(rounds+1)]
 
 # %% ../nbs/04_pruning.ipynb #4b6e2a7f
@@ -94,18 +95,21 @@ def round_record(
     r:int,        # number of the round
     mask:dict,    # {parameter name: bool tensor}: its keep-mask
     history:list, # what `fit` returned: a record per epoch, at least one
-)->dict:          # round, density, n_kept, dev (per cent, best epoch), tokens, evaluated_tokens, seconds
+)->dict:          # round, density, n_kept, dev (per cent, best epoch), and the cost
     "What a round found and what it cost."
-    cost = {key: sum(h[key] for h in history) for key in ("tokens", "evaluated_tokens", "seconds")}
-    found = dict(round=r, density=density(mask), n_kept=n_kept(mask), dev=best_epoch(history)["mean_dev"])
-    return found | cost
+    found = dict(round=r, density=density(mask), n_kept=n_kept(mask))
+    found["dev"] = best_epoch(history)["mean_dev"]
+    for key in ("tokens", "evaluated_tokens", "seconds"): found[key] = sum(h[key] for h in history)
+    return found
 
 # %% ../nbs/04_pruning.ipynb #f7bded70
 def imp(
-    model, data, task:str, # a network, as place of work; a Dataset; the task whose subnet is searched
-    settings, w0:dict,     # Settings, `epochs` of each round; {name: tensor}, where every round starts
+    model, data,           # a network, as place of work; a Dataset
+    task:str,              # the task whose subnet is searched
+    settings,              # Settings; `epochs` are those of one round
+    w0:dict,               # {name: tensor}, where every round starts
     rounds:int=20,         # R >= 1, else InputError
-    final_density:float=.1, # share of weights kept after round R, 0 < f <= 1, else InputError
+    final_density:float=.1, # share kept after round R, 0 < f <= 1, else InputError
     done=(),               # the Rounds that are finished already, from round 0 on
     state=None,            # State of the round under way, see `fit`; it begins anew if None
     **how,                 # further arguments of `fit`: seed (the same in every round), progress
