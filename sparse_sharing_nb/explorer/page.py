@@ -61,24 +61,28 @@ def count_batches(
     batches = joint_batches(sizes, material.settings.batch_size, np.random.default_rng(0))
     return material.settings.epochs*len(batches)
 
+# %% ../../nbs/explorer/page.ipynb #2cff7296
 def train_in_background(
     training:JointTraining, # receives the history
 ):
     "Train a copy of the network. Raises Stopped at the first batch after `cancelled` was set."
-    m, n_batches, numbers = training.material, count_batches(training.material), itertools.count(1)
+    m, numbers = training.material, itertools.count(1)
+    n_batches = count_batches(m)
     def before_batch(reader, inputs):
         if training.cancelled: raise Stopped
         if not reader.training: return
         number = next(numbers)
         if number % math.ceil(n_batches/50) == 0: training.on_progress(training, number/n_batches)
-    def after_epoch(state): training.history = list(state.history)
+    def after_epoch(state):
+        training.history = list(state.history)
+        training.on_progress(training, len(state.history)/m.settings.epochs)
     torch.set_num_threads(1)
     model = copy.deepcopy(m.model)
     model.reader.register_forward_pre_hook(before_batch)
     how = dict(seed=m.seed, on_epoch=after_epoch, progress=False)
     train_jointly(model, m.data, training.masks, m.settings, m.w0, **how)
 
-# %% ../../nbs/explorer/page.ipynb #87fecf6b
+# %% ../../nbs/explorer/page.ipynb #4ad21c77
 def all_half(
     material:Material, # whose tasks
 )->Setting:            # of question 1
@@ -158,7 +162,7 @@ def part_name(
     if name.endswith("reverse"): source += " backwards"
     return f"layer {number} {source}, {GATES[gate]} gate"
 
-# %% ../../nbs/explorer/page.ipynb #6b871c96
+# %% ../../nbs/explorer/page.ipynb #7130a4aa
 def sharing_text(
     material:Material, # whose network
     masks:dict,        # {task: keep-mask}
@@ -182,9 +186,10 @@ def make_inputs(
 )->dict:               # {name: widget}
     "What can be set besides the sliders: a matrix to look at, a setting as a line, a sentence."
     parts = [(part_name(part), part) for part in by_gate(full_mask(material.model))]
-    first, typed = "layers.0.weight_hh_l0 f", dict(continuous_update=False, layout=WIDE)
+    start = "layers.0.weight_hh_l0 f"
+    typed = dict(continuous_update=False, layout=WIDE)
     return dict(
-        part=W.Dropdown(options=parts, value=first, description="matrix", layout=WIDE),
+        part=W.Dropdown(options=parts, value=start, description="matrix", layout=WIDE),
         line=W.Text(description="setting", **typed),
         sentence=W.Text(value=SENTENCE, description="sentence", **typed))
 
@@ -195,7 +200,7 @@ def make_outputs():
     progress = W.FloatProgress(max=1, description="training", layout=WIDE)
     return tables | dict(message=message, progress=progress)
 
-# %% ../../nbs/explorer/page.ipynb #636bd761
+# %% ../../nbs/explorer/page.ipynb #9e769d90
 def draw_scores(
     axes,                # matplotlib Axes, one for each task and one more
     scores:SubnetScores, # what to draw
@@ -208,22 +213,24 @@ def draw_scores(
     for ax, task in zip(axes, tasks):
         scored = scores.latest.get(task)
         draw_score(task, scores.rounds[task], scored and scored.point, floor, ax, tasks)
-    history, running = (training.history, not training.over) if training else ([], False)
+    history = training.history if training else []
+    running = bool(training) and not training.over
     draw_joint(history, tasks, floor, axes[-1], running)
 
 # %% ../../nbs/explorer/page.ipynb #33551391
 class Explorer:
     "Sliders, buttons and pictures around one setting. `page` is the widget to display."
-    def __init__(self,
-        material:Material, # of `open_study`
-    ):
-        self.material, self.tasks, self.scores = material, list(material.searches), SubnetScores(material)
+    def __init__(self, material:Material): # of `open_study`
+        self.material = material
+        self.scores = SubnetScores(material)
         self.placement, self.training, self.timer = "pruned", None, None
         self.several = False    # sliders are being moved one after the other: wait for the last
-        self.sliders = {task: task_slider(material, task) for task in self.tasks}
-        self.inputs, self.outputs, self.buttons = make_inputs(material), make_outputs(), make_buttons(self)
-        self.masks, widths = make_masks(material, self.setting), [1]*(len(self.tasks) + 1)
+        self.sliders = {task: task_slider(material, task) for task in material.searches}
+        self.inputs, self.outputs = make_inputs(material), make_outputs()
+        self.buttons = make_buttons(self)
+        self.masks = make_masks(material, self.setting)
         self.mask_picture = LivePicture(draw_weights, (6.4, 4.7), [1], self.masks, self.inputs["part"].value)
+        widths = [1]*(len(self.sliders) + 1)    # one for each task, one for joint training
         self.score_picture = LivePicture(draw_scores, (13, 3.5), widths, self.scores)
         self.page = lay_out(self)
         connect(self)
@@ -233,7 +240,8 @@ class Explorer:
     @property
     def setting(self):
         "What the sliders say, and where the weights are placed."
-        return Setting({task: slider.value for task, slider in self.sliders.items()}, self.placement)
+        kept = {task: slider.value for task, slider in self.sliders.items()}
+        return Setting(kept, self.placement)
 
 # %% ../../nbs/explorer/page.ipynb #e98ace6a
 def on_move(
@@ -253,7 +261,7 @@ def on_move(
     e.timer.daemon = True
     e.timer.start()
 
-# %% ../../nbs/explorer/page.ipynb #fb084762
+# %% ../../nbs/explorer/page.ipynb #e0503e0f
 def on_rest(
     e:Explorer, # whose sliders have not moved for a moment
 ):
@@ -267,7 +275,7 @@ def on_rest(
 
 def show_message(
     e:Explorer, # where
-    message,    # what, see str
+    message,    # text, or an error
 ):
     "A message below the sliders."
     text = html.escape(str(message))
@@ -289,7 +297,8 @@ def show_tags(
     e:Explorer, # with a sentence or several in the text box
 ):
     "Tag what is in the text box with the subnets at hand, and with the dense networks."
-    subnets, tables = {task: e.scores.latest[task].subnet for task in e.tasks}, []
+    tables = []
+    subnets = {task: e.scores.latest[task].subnet for task in e.sliders}
     for words in tokenize(e.inputs["sentence"].value):
         tags, dense = (tag_with(networks, words, e.material) for networks in (subnets, e.scores.dense))
         tables.append(tags_table(words, tags, dense))
@@ -336,11 +345,11 @@ def show_progress(
     if training is not e.training: return    # an old one, still on its way out
     e.buttons["train jointly"].disabled = not training.over
     e.buttons["cancel"].disabled = training.over
-    new_epoch = len(training.history) > round(share*JOINT_EPOCHS - .5)
-    if share in (0, 1) or new_epoch: e.score_picture.show(e.scores, training)
+    epoch_is_done = share == len(training.history)/JOINT_EPOCHS
+    if epoch_is_done or training.over: e.score_picture.show(e.scores, training)
     e.outputs["progress"].value = share
 
-# %% ../../nbs/explorer/page.ipynb #f66c7e49
+# %% ../../nbs/explorer/page.ipynb #8bce10bf
 def set_best(e:Explorer):
     "Each task at the round with the best dev score."
     move_sliders(e, make_setting(e.material, keep_best))
@@ -357,7 +366,7 @@ def shuffle(e:Explorer):
     "The same densities at random places."
     move_sliders(e, e.setting._replace(placement="shuffled"))
 
-# %% ../../nbs/explorer/page.ipynb #0ecd5b9a
+# %% ../../nbs/explorer/page.ipynb #0e5805be
 def cancel(e:Explorer):
     "Stop joint training at its next batch; what it has shown stays."
     if e.training: e.training.cancelled = True
@@ -365,8 +374,10 @@ def cancel(e:Explorer):
 def reset(e:Explorer):
     "As it was at the start."
     cancel(e)
-    e.training, e.inputs["sentence"].value, e.outputs["progress"].value = None, SENTENCE, 0
-    e.buttons["train jointly"].disabled, e.buttons["cancel"].disabled = False, True
+    e.training = None
+    e.inputs["sentence"].value, e.outputs["progress"].value = SENTENCE, 0
+    e.buttons["train jointly"].disabled = False
+    e.buttons["cancel"].disabled = True
     set_best(e)
 
 # %% ../../nbs/explorer/page.ipynb #5f71bb3a
@@ -390,7 +401,7 @@ def make_buttons(
         buttons["hierarchical"].description = "hierarchical (needs two layers)"
     return buttons
 
-# %% ../../nbs/explorer/page.ipynb #24c098f0
+# %% ../../nbs/explorer/page.ipynb #9bb66849
 def when_changed(
     widget:W.Widget, # with a value
     act,             # Explorer -> nothing
@@ -431,7 +442,7 @@ PAGE_STYLE = """
 .ssn.jupyter-widgets-disconnected::after {order: -1; color: #8a0000; font-weight: bold; content: "HELP"}
 """.replace("HELP", HELP)
 
-# %% ../../nbs/explorer/page.ipynb #f43e10b7
+# %% ../../nbs/explorer/page.ipynb #0e4915b7
 TABLE_STYLE = """
 .ssn caption {caption-side: top; text-align: center; color: #1a1a1a; font-size: 16px}
 .ssn .sharing, .ssn .layers {border-spacing: 2px; font-size: 15px; line-height: 1.25; color: #1a1a1a}
@@ -452,7 +463,7 @@ TABLE_STYLE = """
 .ssn td.changed small {display: block; font-weight: normal}
 """
 
-# %% ../../nbs/explorer/page.ipynb #5db88927
+# %% ../../nbs/explorer/page.ipynb #bca8d992
 CONTROL_STYLE = """
 .ssn .widget-readout {width: 9em; min-width: 9em; overflow: hidden; font-size: 17px; color: #1a1a1a}
 .ssn .widget-label {font-size: 17px; color: #1a1a1a}
@@ -485,7 +496,7 @@ def question_card(
     folded = W.HTML(f"<details><summary>what to look at</summary>{answer}</details>")
     return with_classes(W.VBox([asked, button, folded]), "card")
 
-# %% ../../nbs/explorer/page.ipynb #e1edbc9f
+# %% ../../nbs/explorer/page.ipynb #b45bc490
 def left_side(
     e:Explorer, # whose controls
 )->W.VBox:      # from top to bottom
