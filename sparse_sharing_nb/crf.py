@@ -11,23 +11,26 @@ from torch.nn.functional import cross_entropy
 
 # %% ../nbs/crf.ipynb #6a1772b2
 def every_word(
-    logits, # (batch, time, n_labels)
-):          # (batch, time), all True
+    logits,      # (batch, time, n_labels)
+)->torch.Tensor: # (batch, time), all True
     "The mask that hides nothing."
     return torch.ones(logits.shape[:2], dtype=torch.bool, device=logits.device)
 
 def task_loss(
     model, task:str, # a network; whose head the logits come from
     logits, yb,      # (batch, time, n_labels); labels (batch, time)
-):                   # a number, in nats a token
+)->torch.Tensor:     # a number, in nats a token
     "How far the network is from the right labels."
-    if hasattr(model, "crfs"): return -model.crfs[task](logits, yb, every_word(logits), reduction="token_mean")
+    if hasattr(model, "crfs"):
+        return -model.crfs[task](logits, yb, every_word(logits), reduction="token_mean")
     return cross_entropy(logits.flatten(0, 1), yb.flatten())
 
 def best_labels(
     model, task:str, # a network; whose head the logits come from
     logits,          # (batch, time, n_labels)
-):                   # (batch, time) label numbers, int64
+)->torch.Tensor:     # (batch, time) label numbers, int64
     "The labels that a network chooses."
-    if hasattr(model, "crfs"): return torch.tensor(model.crfs[task].decode(logits, every_word(logits)), device=logits.device)
+    if hasattr(model, "crfs"):
+        rows = model.crfs[task].decode(logits, every_word(logits))
+        return torch.tensor(rows, device=logits.device)
     return logits.argmax(-1)

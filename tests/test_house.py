@@ -1,4 +1,6 @@
-"The house: the method in a row, wings around it; a row leads from notebook to notebook; lines that a class can read."
+"""The house: the method in a row, wings around it.
+
+A row leads from notebook to notebook; a class can read every line."""
 import ast, io, json, re, tokenize
 from pathlib import Path
 
@@ -7,29 +9,52 @@ import pytest
 ROOT = Path(__file__).parent.parent
 NBS, PACKAGE = ROOT/"nbs", ROOT/"sparse_sharing_nb"
 METHOD = "tagging crf network training pruning selection merging joint baselines".split()
-MAY_IMPORT = {"text": {"tagging", "files", "text"}, "runs": {*METHOD, "files", "text", "runs"},
-              "explorer": {*METHOD, "files", "text", "runs", "explorer"}, "files": {"tagging"}}
+MAY_IMPORT = {
+    "files": {"tagging"},
+    "text": {"tagging", "files", "text"},
+    "runs": {*METHOD, "files", "text", "runs"},
+    "explorer": {*METHOD, "files", "text", "runs", "explorer"}}
 ROWS = {
-    "core": "index 01_tagging 02_network 03_training 04_pruning 05_selection 06_merging 07_joint 08_baselines 10_negative_transfer",
+    "core": "index 01_tagging 02_network 03_training 04_pruning 05_selection 06_merging 07_joint "
+            "08_baselines 10_negative_transfer",
     "findings": "findings/claims findings/density findings/relatedness findings/rewinding",
-    "text": "text/newswire text/related text/readers text/corpora text/vectors text/downloads text/own_corpus",
+    "text": "text/newswire text/related text/readers text/corpora text/vectors text/downloads "
+            "text/own_corpus",
     "runs": "runs/resume runs/models runs/study runs/intervals runs/report runs/speed",
     "explorer": "explorer/densities explorer/pictures explorer/page",
     "others": "crf files cli"}
 NOTEBOOKS = [name for row in ROWS.values() for name in row.split()]
 CORE = ROWS["core"].split()
-MODULES = {".".join(path.relative_to(PACKAGE).with_suffix("").parts): path.read_text(encoding="utf-8")
-           for path in sorted(PACKAGE.rglob("*.py")) if not path.name.startswith("_")}
-LINES = {name: re.sub(r"^__all__ = .*?\]\n", "", code, flags=re.M | re.S).splitlines() for name, code in MODULES.items()}    # that one nbdev wraps
+
+
+def module_name(path):
+    "A file of the package as Python names it, such as text.corpora."
+    return ".".join(path.relative_to(PACKAGE).with_suffix("").parts)
+
+
+def written_lines(code):
+    "The lines of a module without its list of names, which nbdev makes."
+    return re.sub(r"^__all__ = .*?\]\n", "", code, flags=re.M | re.S).splitlines()
+
+
+FILES = [path for path in sorted(PACKAGE.rglob("*.py")) if not path.name.startswith("_")]
+MODULES = {module_name(path): path.read_text(encoding="utf-8") for path in FILES}
+LINES = {name: written_lines(code) for name, code in MODULES.items()}
+
+
+def nodes(code, kind):
+    "All nodes of one kind in some code."
+    return [node for node in ast.walk(ast.parse(code)) if isinstance(node, kind)]
 
 
 def imported(name):
     "The modules of this package that a module imports, wherever in it."
-    code, folder = ast.parse(MODULES[name]), name.split(".")[:-1]
-    for node in ast.walk(code):
-        if isinstance(node, ast.ImportFrom) and node.level:
-            yield ".".join([*folder[:len(folder)+1-node.level], *(node.module or "").split(".")]).strip(".")
-        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("sparse_sharing_nb."):
+    folder = name.split(".")[:-1]
+    for node in nodes(MODULES[name], ast.ImportFrom):
+        if node.level:
+            above = folder[:len(folder)+1-node.level]
+            yield ".".join([*above, *(node.module or "").split(".")]).strip(".")
+        elif (node.module or "").startswith("sparse_sharing_nb."):
             yield node.module.removeprefix("sparse_sharing_nb.")
 
 
@@ -39,12 +64,19 @@ def cells(name, kind):
     return ["".join(cell["source"]) for cell in found if cell["cell_type"] == kind]
 
 
-def words(name): return len(" ".join(cells(name, "markdown")).split())
-def code_lines(name): return sum(bool(line.strip()) for cell in cells(name, "code") for line in cell.splitlines())
+def words(name):
+    "How many words of prose."
+    return len(" ".join(cells(name, "markdown")).split())
+
+
+def code_lines(name):
+    "How many lines of code that are not blank."
+    return sum(bool(line.strip()) for line in "\n".join(cells(name, "code")).splitlines())
 
 
 def test_every_notebook_has_its_place():
-    assert sorted(NOTEBOOKS) == sorted(str(nb.relative_to(NBS).with_suffix("")) for nb in NBS.rglob("*.ipynb") if ".ipynb_checkpoints" not in nb.parts)
+    found = [nb for nb in NBS.rglob("*.ipynb") if ".ipynb_checkpoints" not in nb.parts]
+    assert sorted(NOTEBOOKS) == sorted(str(nb.relative_to(NBS).with_suffix("")) for nb in found)
 
 
 @pytest.mark.parametrize("name", MODULES)
@@ -66,8 +98,8 @@ def test_no_circles():
 
 @pytest.mark.parametrize("name", METHOD)
 def test_method_touches_no_file(name):
-    used = {node.id for node in ast.walk(ast.parse(MODULES[name])) if isinstance(node, ast.Name)}
-    modules = {alias.name for node in ast.walk(ast.parse(MODULES[name])) if isinstance(node, ast.Import) for alias in node.names}
+    used = {node.id for node in nodes(MODULES[name], ast.Name)}
+    modules = {alias.name for node in nodes(MODULES[name], ast.Import) for alias in node.names}
     assert not used & {"open", "Path"} and not modules & {"json", "os", "pathlib", "shutil", "tempfile"}
 
 
@@ -76,8 +108,10 @@ def test_each_row_leads_on(row):
     "The last line of a notebook leads to the next of its row; the last one back to the map."
     names = ROWS[row].split()
     for name, following in zip(names, names[1:]):
-        link = re.findall(r"\]\(([^)]+\.ipynb)\)", cells(name, "markdown")[-1].strip().splitlines()[-1])
-        assert link and (NBS/name).parent.joinpath(link[0]).resolve() == NBS/f"{following}.ipynb", (name, link)
+        last_line = cells(name, "markdown")[-1].strip().splitlines()[-1]
+        link = re.findall(r"\]\(([^)]+\.ipynb)\)", last_line)
+        assert link, name
+        assert (NBS/name).parent.joinpath(link[0]).resolve() == NBS/f"{following}.ipynb", (name, link)
 
 
 @pytest.mark.parametrize("name", NOTEBOOKS)
@@ -90,7 +124,8 @@ def test_links_lead_somewhere(name):
 def test_first_cell_says_where_one_is(name):
     "Core or which wing, how long to read, how long to run."
     first = cells(name, "markdown")[0]
-    assert re.search(r"\*\*(Core|Wing)\*\*", first) and re.search(r"\*\*Takes\*\* .*minutes? to read", first), first
+    assert re.search(r"\*\*(Core|Wing)\*\*", first), first
+    assert re.search(r"\*\*Takes\*\* .*minutes? to read", first), first
 
 
 def test_core_is_short():
@@ -108,15 +143,24 @@ def test_lines_are_narrow(name):
     assert sum(width > 95 for width in widths) <= .1*len(widths)
 
 
+KINDS = ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp
+
+
+def is_nested(node):
+    "Does a comprehension loop twice, or hold another?"
+    inside = [other for other in ast.walk(node) if isinstance(other, KINDS)]    # itself among them
+    return len(node.generators) > 1 or len(inside) > 1
+
+
+def semicolons(code):
+    "How many there are, those in strings apart."
+    return sum(token.string == ";" for token in tokenize.generate_tokens(io.StringIO(code).readline))
+
+
 def test_one_thought_a_line():
-    "Nested comprehensions, lambdas and semicolons for each thousand lines: at most a third of what there once was."
-    kinds = ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp
-    nested = lambdas = semicolons = 0
-    for code in MODULES.values():
-        for node in ast.walk(ast.parse(code)):
-            inner = [other for other in ast.walk(node) if isinstance(other, kinds) and other is not node]
-            nested += isinstance(node, kinds) and (len(node.generators) > 1 or bool(inner))
-            lambdas += isinstance(node, ast.Lambda)
-        semicolons += sum(token.string == ";" for token in tokenize.generate_tokens(io.StringIO(code).readline))
+    "Nested comprehensions, lambdas, semicolons per thousand lines: at most a third of what there once was."
     thousands = sum(map(len, LINES.values()))/1000
-    assert nested/thousands <= 7 and lambdas/thousands <= 6.5 and semicolons/thousands <= 4.8, (nested, lambdas, semicolons)
+    nested = sum(is_nested(node) for code in MODULES.values() for node in nodes(code, KINDS))/thousands
+    lambdas = sum(len(nodes(code, ast.Lambda)) for code in MODULES.values())/thousands
+    apart = sum(map(semicolons, MODULES.values()))/thousands
+    assert nested <= 7 and lambdas <= 6.5 and apart <= 4.8, (nested, lambdas, apart)

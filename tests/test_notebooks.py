@@ -9,13 +9,15 @@ from IPython.core.inputtransformer2 import TransformerManager
 ROOT = Path(__file__).parent.parent
 NBS = ROOT/"nbs"
 NOTEBOOKS = sorted(nb for nb in NBS.rglob("*.ipynb") if ".ipynb_checkpoints" not in nb.parts)
+NAMES = [str(nb.relative_to(NBS).with_suffix("")) for nb in NOTEBOOKS]
 assert NOTEBOOKS, "no notebook found"
-each_notebook = pytest.mark.parametrize("nb", NOTEBOOKS, ids=lambda nb: str(nb.relative_to(NBS).with_suffix("")))
+each_notebook = pytest.mark.parametrize("nb", NOTEBOOKS, ids=NAMES)
 
 
 def run(tool, *args, cwd=ROOT, **kwargs):
     "Run one of nbdev's commands, the one installed beside this Python; its output is shown where it fails."
-    done = subprocess.run([Path(sys.executable).with_name(tool), *args], cwd=cwd, text=True, stdin=subprocess.DEVNULL,
+    command = [Path(sys.executable).with_name(tool), *args]
+    done = subprocess.run(command, cwd=cwd, text=True, stdin=subprocess.DEVNULL,
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **kwargs)
     assert done.returncode == 0, done.stdout
     return done.stdout
@@ -26,17 +28,21 @@ def texts(folder, pattern):
     return {path.relative_to(folder): path.read_text(encoding="utf-8") for path in folder.rglob(pattern)}
 
 
+def contents(nb):
+    "A notebook as a dictionary."
+    return json.loads(nb.read_text(encoding="utf-8"))
+
+
 def sources(nb, kind="code"):
     "The source of every cell of one kind."
-    cells = json.loads(nb.read_text(encoding="utf-8"))["cells"]
-    return ["".join(cell["source"]) for cell in cells if cell["cell_type"] == kind]
+    return ["".join(cell["source"]) for cell in contents(nb)["cells"] if cell["cell_type"] == kind]
 
 
 def outputs(nb):
     "Every committed output, without the pixels of its pictures."
-    for cell in json.loads(nb.read_text(encoding="utf-8"))["cells"]:
-        for out in cell.get("outputs", []):
-            yield {**out, "data": {mime: data for mime, data in out.get("data", {}).items() if mime != "image/png"}}
+    found = [output for cell in contents(nb)["cells"] for output in cell.get("outputs", [])]
+    for output in found: output.get("data", {}).pop("image/png", None)
+    return found
 
 
 @pytest.fixture
@@ -52,7 +58,8 @@ def test_library_is_what_the_notebooks_export(copy):
     "A module edited by hand, forgotten or left over differs from a fresh export."
     for module in (copy/"sparse_sharing_nb").rglob("*.py"): module.unlink()
     run("nbdev_export", cwd=copy)
-    assert texts(ROOT/"sparse_sharing_nb", "*.py") == texts(copy/"sparse_sharing_nb", "*.py"), "run nbdev_export"
+    ours, fresh = (texts(folder/"sparse_sharing_nb", "*.py") for folder in (ROOT, copy))
+    assert ours == fresh, "run nbdev_export"
 
 
 def test_notebooks_are_clean(copy):
@@ -69,7 +76,7 @@ def test_runs(nb):
 
 
 @each_notebook
-def test_runs_whole(nb):
+def test_runs_every_cell(nb):
     "No notebook excuses a cell from the test above, but for the slow ones."
     code = "\n".join(sources(nb) + sources(nb, "raw") + sources(nb, "markdown"))
     assert not re.search(r"^#\|\s*(eval:\s*false|notest)|^\W*skip_exec:", code, re.MULTILINE)
@@ -89,7 +96,8 @@ def test_cells_are_short(nb):
 def test_names_are_defined_once(nb):
     "Run out of order, a second `def` of the same name would silently win."
     code = "\n".join(TransformerManager().transform_cell(cell) for cell in sources(nb))
-    names = Counter(node.name for node in ast.parse(code).body if isinstance(node, (ast.FunctionDef, ast.ClassDef)))
+    definitions = [node for node in ast.parse(code).body if isinstance(node, (ast.FunctionDef, ast.ClassDef))]
+    names = Counter(node.name for node in definitions)
     assert not [name for name, n in names.items() if n > 1]
 
 
@@ -107,10 +115,10 @@ def test_claims_are_asserted(nb):
 @each_notebook
 def test_outputs_are_fit_to_print(nb):
     "Committed, without errors, widget state or paths of somebody's machine, and small."
-    found = list(outputs(nb))
+    found = outputs(nb)
     assert found, "no outputs: run make notebooks"
-    assert not [out for out in found if out["output_type"] == "error"]
+    assert not [output for output in found if output["output_type"] == "error"]
     text = json.dumps(found, indent=0).replace("\\n", "\n")
     assert not re.findall(r"(?<!\w)/(?:work|tmp|root|home|Users)\b.*", text)
-    assert "widgets" not in json.loads(nb.read_text(encoding="utf-8"))["metadata"]
+    assert "widgets" not in contents(nb)["metadata"]
     assert nb.stat().st_size <= 200*1024
