@@ -78,7 +78,7 @@ class Reader(nn.Module):
         super().__init__()
         self.embedding = nn.Embedding(n_words, word_dim)
         self.char_cnn, self.dropout = CharCNN(n_chars), dropout
-        limit = math.sqrt(3/word_dim)
+        limit = math.sqrt(3/word_dim)    # a variance of 1/word_dim
         nn.init.uniform_(self.embedding.weight, -limit, limit)
         self.n_features = word_dim + self.char_cnn.conv.out_channels
 
@@ -101,7 +101,7 @@ def masked(
     weight, # a float tensor
     mask,   # a bool tensor of its shape, True where a weight is kept
 ):          # the same shape: the weight where it is kept, 0 elsewhere
-    "Multiply a keep-mask in. (Bytes become numbers many times faster than booleans do.)"
+    "Multiply a keep-mask in. (As bytes, which become numbers several times faster than booleans.)"
     return weight*mask.view(torch.uint8).to(weight.dtype)
 
 # %% ../nbs/02_network.ipynb #361574fd

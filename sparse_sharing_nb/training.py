@@ -58,7 +58,7 @@ def learning_rate(
     "A pure function of the step's number: nothing to remember when a training is resumed."
     s, done = settings, step/n_steps
     if done < s.warm_up: return s.lr*(step+1)/(s.warm_up*n_steps)
-    if s.decay == "inverse": return s.lr/(1 + .05*int(done*s.epochs))
+    if s.decay == "inverse": return s.lr/(1 + .05*(step*s.epochs//n_steps))
     return s.lr*.5*(1 + math.cos(math.pi*(done-s.warm_up)/(1-s.warm_up)))
 
 # %% ../nbs/03_training.ipynb #d3db686e
@@ -219,7 +219,7 @@ def go_on(
     optimiser.load_state_dict(state.optimiser | {"param_groups": groups})
     return state.best, list(state.history)
 
-# %% ../nbs/03_training.ipynb #64e54729
+# %% ../nbs/03_training.ipynb #2dab13bc
 def fit(
     model, data,          # a network, which holds the best weights afterwards; a Dataset
     settings:Settings=PRESETS["fast"], # how to train
@@ -241,7 +241,7 @@ def fit(
             if history[-1] is best_epoch(history): best = copy_weights(model)
             if on_epoch: on_epoch(State(model.state_dict(), optimiser.state_dict(), best, history))
     except KeyboardInterrupt:
-        print(f"stopped after {len(history)} of {settings.epochs} epochs; the best weights are kept")
+        print(f"stopped after {len(history)} of {settings.epochs} epochs" + "; the best weights are kept"*bool(best))
     if best: model.load_state_dict(best)
     return history
 
