@@ -33,15 +33,19 @@ class Source:
     more:tuple=() # further Sources that belong to it
 
     @property
-    def parts(self): return (self, *self.more)
+    def parts(self)->tuple: # Sources
+        "This and all that belongs to it."
+        return (self, *self.more)
 
     @property
-    def size(self):
-        "Megabytes of all that belongs to it."
+    def size(self)->int: # megabytes
+        "The size of all that belongs to it."
         return sum(part.megabytes for part in self.parts)
 
     @property
-    def repository(self): return f"github.com/{self.origin.rpartition('/')[0]}"
+    def repository(self)->str: # an address without https
+        "Where it comes from, without the commit."
+        return f"github.com/{self.origin.rpartition('/')[0]}"
 
 # %% ../../nbs/text/downloads.ipynb #331559a5
 GITHUB = "https://raw.githubusercontent.com"
