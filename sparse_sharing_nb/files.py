@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['CONFIG', 'HISTORY', 'ROUND', 'MODEL', 'atomic_path', 'parse_json', 'read_json', 'read_json_lines', 'read_tensors',
-           'check_shape', 'check_record', 'check_counts']
+           'check_shape', 'check_fields', 'written_by', 'check_record', 'n_counted', 'scored', 'check_counts']
 
 # %% ../nbs/files.ipynb #f77dc62c
 import gzip, json, os, zlib
@@ -19,13 +19,14 @@ from .tagging import InputError
 @contextmanager
 def atomic_path(
     path, # the file to be (str or Path); its folder is made if missing
-):        # a Path beside it to write to; it takes the file's place, at once and whole, when the block ends without an error
-    "Write a file so that nobody ever sees half of it. Raises what the block raises, and OSError if the disk refuses."
-    path = Path(path); path.parent.mkdir(parents=True, exist_ok=True)
+):        # a Path beside it to write to; takes its place when the block ends without error
+    "Write a file so that nobody sees half of it. Raises what the block raises, or OSError."
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         yield part
-        with open(part, "r+b") as file: os.fsync(file.fileno())
+        with open(part, "r+b") as file: os.fsync(file.fileno())    # it is on the disk
         os.replace(part, path)
     finally: part.unlink(missing_ok=True)
 
@@ -33,7 +34,7 @@ def atomic_path(
 def parse_json(
     text:str, # JSON
 ):            # what it says
-    "Raises ValueError if it is none, or nested too deep."
+    "What a JSON text says. Raises ValueError if it is none, or nested too deep."
     try: return json.loads(text)
     except RecursionError: raise ValueError("nested too deep") from None
 
@@ -62,7 +63,7 @@ def read_tensors(
     path,             # a safetensors file
     key:str,          # of the text that belongs to it, JSON
     device:str="cpu", # where the tensors go
-)->tuple:             # ({name: tensor}, what the text says); None if there is no such file, or it was cut short
+)->tuple:             # ({name: tensor}, what the text says); None if not there or not whole
     "Tensors and the text kept with them."
     from safetensors import SafetensorError, safe_open
     try:
@@ -89,66 +90,120 @@ def check_shape(
     from fastjsonschema import JsonSchemaValueException
     try: _checker(json.dumps(schema))(value)
     except JsonSchemaValueException as e:
-        raise InputError(f"{where}: {e.message.replace('data', 'the whole', 1).removeprefix('the whole.')[:300]}") from None
+        message = e.message.replace("data", "the whole", 1).removeprefix("the whole.")
+        raise InputError(f"{where}: {message[:300]}") from None
 
 # %% ../nbs/files.ipynb #2e52573b
-_number, _count, _names = {"type": "number"}, {"type": "integer", "minimum": 0, "maximum": 10**15}, {"type": "array", "items": {"type": "string"}}
-_some = _names | {"minItems": 1, "uniqueItems": True}
-_scores = {"type": "object", "additionalProperties": {"type": ["number", "null"], "minimum": 0, "maximum": 100}}
-_cost = {"tokens": _count, "evaluated_tokens": _count, "seconds": _number | {"minimum": 0, "maximum": 1e12}}
+_text, _number = {"type": "string"}, {"type": "number"}
+_count = {"type": "integer", "minimum": 0, "maximum": 10**15}
+_seconds = {"type": "number", "minimum": 0, "maximum": 1e12}
+_names = {"type": "array", "items": _text}
+_some_names = _names | {"minItems": 1, "uniqueItems": True}
+_per_cent = {"type": ["number", "null"], "minimum": 0, "maximum": 100}
+_cost = {"tokens": _count, "evaluated_tokens": _count, "seconds": _seconds}
 
-def _object(**properties): # a schema of dictionaries that must have these, and may have more
-    "All of these fields are needed."
-    return {"type": "object", "required": list(properties), "properties": properties}
+def _size(most): return {"type": "integer", "minimum": 1, "maximum": most}
+def _values(schema): return {"type": "object", "additionalProperties": schema}
+def _fields(**schemas): return {"type": "object", "required": list(schemas), "properties": schemas}
 
-_size = lambda most: {"type": "integer", "minimum": 1, "maximum": most}
-CONFIG = _object(method={"type": "string"}, trained=_some, seed=_count | {"maximum": 2**32}, tasks=_some, epochs=_count, corpus=_names,
-                 needs=_names, hidden=_size(10_000), n_layers=_size(100), rounds=_count, final_density=_number)
+# %% ../nbs/files.ipynb #b3445537
+_seed = _count | {"maximum": 2**32}
+CONFIG = _fields(
+    method=_text, trained=_some_names, seed=_seed, tasks=_some_names, epochs=_count,
+    corpus=_names, needs=_names, hidden=_size(10_000), n_layers=_size(100),
+    rounds=_count, final_density=_number)
 CONFIG["properties"]["at_round"] = {"type": ["integer", "boolean"]}    # newer than some records
-HISTORY = {"type": "array", "minItems": 1, "items": _object(epoch=_count, mean_dev=_number, dev=_scores, **_cost)}
-ROUND = _object(round=_count, density=_number | {"exclusiveMinimum": 0, "maximum": 1}, dev=_number, **_cost)
-MODEL = _object(config=CONFIG, schemes={"type": "object", "additionalProperties": {"enum": ["BIO2", "BIOES", None]}},
-                vocab=_object(words=_names, chars=_names, labels={"type": "object", "minProperties": 1, "additionalProperties": _some})
-                    | {"additionalProperties": False})
+
+_EPOCH = _fields(epoch=_count, mean_dev=_number, dev=_values(_per_cent), **_cost)
+HISTORY = {"type": "array", "minItems": 1, "items": _EPOCH}
+
+_density = {"type": "number", "exclusiveMinimum": 0, "maximum": 1}
+ROUND = _fields(round=_count, density=_density, dev=_number, **_cost)
+
+_LABELS = _values(_some_names) | {"minProperties": 1}
+_VOCAB = _fields(words=_names, chars=_names, labels=_LABELS) | {"additionalProperties": False}
+MODEL = _fields(config=CONFIG, schemes=_values({"enum": ["BIO2", "BIOES", None]}), vocab=_VOCAB)
 
 # %% ../nbs/files.ipynb #ede071f8
-_RECORD = _object(id={"type": "string"}, config=CONFIG, tasks=_some, method={"type": "string"}, seed=_count, seconds=_cost["seconds"],
-                  own_epoch_equivalents=_cost["seconds"], versions=_object(sparse_sharing_nb={"type": "string", "maxLength": 40}))
-_SEARCH = _object(rounds={"type": "array", "minItems": 2, "items": ROUND})
-_groups = {"type": "object", "additionalProperties": _object(ratio=_number, chance=_number, corrected={"type": ["number", "null"]}), "required": ["all"]}
-_TRAINED = _object(dev=_scores, test=_scores, counts=_object(dev={"type": "object"}, test={"type": "object"}), params=_count, history=HISTORY)
-_TRAINED["properties"] |= {"density": _scores, "overlap": _groups}
+_VERSIONS = _fields(sparse_sharing_nb=_text | {"maxLength": 40})
+_RECORD = _fields(
+    id=_text, config=CONFIG, tasks=_some_names, method=_text, seed=_count, seconds=_seconds,
+    own_epoch_equivalents=_seconds, versions=_VERSIONS)
+_SEARCH = _fields(rounds={"type": "array", "minItems": 2, "items": ROUND})
 
-def check_record(
-    record,   # what was read from a record
+_OVERLAP = _fields(ratio=_number, chance=_number, corrected={"type": ["number", "null"]})
+_COUNTS = _fields(dev={"type": "object"}, test={"type": "object"})
+_SCORES = _values(_per_cent)
+_TRAINED = _fields(dev=_SCORES, test=_SCORES, counts=_COUNTS, params=_count, history=HISTORY)
+_TRAINED["properties"] |= {    # of models with masks only
+    "density": _SCORES, "overlap": _values(_OVERLAP) | {"required": ["all"]}}
+
+# %% ../nbs/files.ipynb #9dec801d
+def check_fields(
+    record,    # what was read from a record
     where:str, # the file, for the message
-    methods,  # names of the methods there are
-)->dict:      # the same
+    methods,   # names of the methods there are
+):
+    "Raise InputError unless all fields are there, and tasks are those of the configuration."
+    check_shape(record, _RECORD, where)
+    method = record["method"]
+    if method not in methods: raise InputError(f"{where}: method: {method[:40]!r} is unknown here")
+    check_shape(record, _SEARCH if method == "search" else _TRAINED, where)
+    if not set(record["tasks"]) <= set(record["config"]["tasks"]):
+        raise InputError(f"{where}: tasks: not those of the configuration")
+
+def written_by(
+    record, # whatever was read from a record
+)->str:     # a version of this package, or 'unknown'
+    "The version that wrote a record, if it says so."
+    versions = record.get("versions") if isinstance(record, dict) else None
+    if not isinstance(versions, dict): return "unknown"
+    return str(versions.get("sparse_sharing_nb"))[:40]
+
+# %% ../nbs/files.ipynb #7f51ceb7
+def check_record(
+    record,    # what was read from a record
+    where:str, # the file, for the message
+    methods,   # names of the methods there are
+)->dict:       # the same
     "Raise InputError unless this is a record that we can use."
-    try:
-        check_shape(record, _RECORD, where)
-        if record["method"] not in methods: raise InputError(f"{where}: method: {record['method'][:40]!r} is unknown here")
-        check_shape(record, _SEARCH if record["method"] == "search" else _TRAINED, where)
-        if not set(record["tasks"]) <= set(record["config"]["tasks"]): raise InputError(f"{where}: tasks: not those of the configuration")
+    try: check_fields(record, where, methods)
     except InputError as e:
-        versions = record.get("versions") if isinstance(record, dict) else None
-        made = str(versions.get("sparse_sharing_nb"))[:40] if isinstance(versions, dict) else "unknown"
-        raise InputError(f"{e} (written by version {made}, this is {version('sparse_sharing_nb')})") from None
+        versions = f"written by version {written_by(record)}, this is {version('sparse_sharing_nb')}"
+        raise InputError(f"{e} ({versions})") from None
     return record
 
 # %% ../nbs/files.ipynb #0b60720c
+def n_counted(
+    counts, # what stands in the place of counts
+)->int:     # how many sentences; None if it is not three whole numbers >= 0 for each
+    "Sentences that counts are of."
+    try: counts = np.asarray(counts)
+    except ValueError: return None
+    if counts.ndim != 2 or counts.shape[1] != 3 or counts.dtype.kind != "i": return None
+    return len(counts) if counts.min() >= 0 else None
+
+def scored(
+    record:dict, # of a model
+)->list:         # (split, task) pairs
+    "What has a score in a record."
+    found = []
+    for split in ("dev", "test"):
+        found += [(split, task) for task, score in record[split].items() if score is not None]
+    return found
+
+# %% ../nbs/files.ipynb #4261b228
 def check_counts(
     records:list, # of models, each checked by `check_record`
     where:str,    # their file or folder, for the message
 ):
-    "Raise InputError unless the counts are whole numbers, three a sentence, and of as many sentences in all records."
+    "Raise InputError for a task without counts, or counts of another number of sentences."
     sizes = {}
     for record in records:
-        if not set(record["tasks"]) <= set(record["dev"]): raise InputError(f"{where}: {record['id']}: a task without a dev score")
-        for split, task in ((s, t) for s in ("dev", "test") for t, score in record[s].items() if score is not None):
-            try: counts = np.asarray(record["counts"][split].get(task))
-            except ValueError: counts = np.empty(0)
-            if counts.ndim != 2 or counts.shape[1] != 3 or counts.dtype.kind != "i" or counts.min() < 0:
-                raise InputError(f"{where}: {record['id']}: no counts for {task} on {split}")
-            if sizes.setdefault((split, task), len(counts)) != len(counts):
-                raise InputError(f"{where}: runs on different texts ({split} of {task}); give each study a folder of its own")
+        if not set(record["tasks"]) <= set(record["dev"]):
+            raise InputError(f"{where}: {record['id']}: a task without a dev score")
+        for split, task in scored(record):
+            n = n_counted(record["counts"][split].get(task))
+            if n is None: raise InputError(f"{where}: {record['id']}: no counts for {task} on {split}")
+            if sizes.setdefault((split, task), n) != n: raise InputError(
+                f"{where}: runs on different texts ({split} of {task}); give each study a folder of its own")
