@@ -82,7 +82,7 @@ def row_settings(
         settings["epochs_per_round"] = search["epochs"]
     return settings
 
-# %% ../../nbs/runs/report.ipynb #247d925f
+# %% ../../nbs/runs/report.ipynb #cc99c1ad
 def row_name(
     method:str,    # of the row
     settings:dict, # of `row_settings`
@@ -112,7 +112,7 @@ def runs_by_method(
         found.setdefault(name, {}).setdefault(r["seed"], []).append(r)
     return found
 
-# %% ../../nbs/runs/report.ipynb #e0e35b55
+# %% ../../nbs/runs/report.ipynb #ff9c3698
 def mean_and_sd(
     values:list, # numbers, one per seed; None where there is none
 ):               # {'mean', 'sd', 'values'} in the unit of the values
@@ -138,7 +138,7 @@ def needed_runs(
     needs = chain.from_iterable(record["config"]["needs"] for record in records)
     return [by_id[need] for need in dict.fromkeys(needs)]
 
-# %% ../../nbs/runs/report.ipynb #f07b02f7
+# %% ../../nbs/runs/report.ipynb #63d34947
 def mean_total(
     key:str,   # 'params', 'seconds' or 'own_epoch_equivalents'
     runs:list, # for each seed the records of a method
@@ -148,7 +148,7 @@ def mean_total(
     for records in runs: totals.append(sum(record[key] for record in records))
     return float(np.mean(totals))
 
-# %% ../../nbs/runs/report.ipynb #d33fa195
+# %% ../../nbs/runs/report.ipynb #cf0eb027
 def make_row(
     name:str,     # of the row
     by_seed:dict, # {seed: records of one method}
@@ -186,7 +186,7 @@ def reference_name(
     varying = [word for word in row["name"].split()[1:] if word.partition("=")[0] not in OF_MASKS]
     return " ".join([reference, *varying])
 
-# %% ../../nbs/runs/report.ipynb #60990ad7
+# %% ../../nbs/runs/report.ipynb #67c9084e
 def counts_by_seed(
     models:dict,           # of `runs_by_method`
     split:str, task:str,   # 'dev' or 'test'; which task
@@ -199,7 +199,7 @@ def counts_by_seed(
             found[name][record["seed"]] = record["counts"][split][task]
     return found
 
-# %% ../../nbs/runs/report.ipynb #1f4b68be
+# %% ../../nbs/runs/report.ipynb #44517ff5
 def add_differences(
     rows:list,   # of `make_row`; each gets row["against"][reference][split][task], see `difference`
     models:dict, # of `runs_by_method`
@@ -248,7 +248,7 @@ def markdown_table(
     rule = ["---"]*2 + ["---:"]*(len(head) - 2)
     return "\n".join("| " + " | ".join(cells) + " |" for cells in [head, rule, *lines])
 
-# %% ../../nbs/runs/report.ipynb #2f8e631a
+# %% ../../nbs/runs/report.ipynb #06db526d
 def score_cell(
     found,           # of `mean_and_sd`
     difference=None, # to the single task, if there is one
@@ -260,7 +260,7 @@ def score_cell(
     if difference and difference["mean"] < 0: mark = " ▼" if difference["high"] < 0 else " ▽"
     return f"{round(found['mean'], 2) + 0:.2f}{spread}{mark}"
 
-# %% ../../nbs/runs/report.ipynb #c8ff4b4b
+# %% ../../nbs/runs/report.ipynb #2dfd8923
 def score_line(
     row:dict,   # of `make_table`
     tasks:list, # of the table
@@ -328,7 +328,7 @@ def task_axes(
         ax.grid(alpha=.3)
     return axes
 
-# %% ../../nbs/runs/report.ipynb #3cabeb50
+# %% ../../nbs/runs/report.ipynb #a62eae88
 def draw_scores(
     rows:list,        # of `make_table`
     split:str="dev",  # or 'test'
@@ -409,7 +409,7 @@ def tested_on(
     "Not every corpus comes with a test file."
     return any(any(row[split].values()) for row in rows)
 
-# %% ../../nbs/runs/report.ipynb #d94af827
+# %% ../../nbs/runs/report.ipynb #4ef7c4c1
 def score_figures(
     rows:list, # of `make_table`
 )->dict:       # {name: matplotlib Figure}: scores, against-single, against-hard
@@ -434,7 +434,7 @@ def wrapped_title(
     "Write the name above the panel, on several lines if need be."
     ax.set_title("\n".join(textwrap.wrap(name, 40)))
 
-# %% ../../nbs/runs/report.ipynb #e30b3d6e
+# %% ../../nbs/runs/report.ipynb #08872504
 def history_figure(
     models:dict, # {name: records of all seeds}
     tasks:list,  # of the study
@@ -455,7 +455,7 @@ def overlap_figure(
     for ax, (name, records) in zip(axes, models.items()): wrapped_title(draw_overlaps(records, ax), name)
     return figure
 
-# %% ../../nbs/runs/report.ipynb #8f2d6b05
+# %% ../../nbs/runs/report.ipynb #807c5c57
 def rounds_figure(
     searches:dict, # {task: for each seed the records of its rounds}
     tasks:list,    # of the study
@@ -465,7 +465,7 @@ def rounds_figure(
     draw_rounds(searches, {task: task_colour(task, tasks) for task in searches}, axes=axes)
     return figure
 
-# %% ../../nbs/runs/report.ipynb #a50e4685
+# %% ../../nbs/runs/report.ipynb #b1e4d511
 def study_figures(
     records:list, # of a study
     rows:list,    # its table
@@ -498,7 +498,7 @@ def study_text(
     if any(mark in "".join(tables) for mark in "▼▽"): tables.append(LEGEND)
     return "\n\n".join(tables) + "\n"
 
-# %% ../../nbs/runs/report.ipynb #f48d4845
+# %% ../../nbs/runs/report.ipynb #2a7512fc
 def write_results(
     out, # folder of a study
 )->str:  # the tables as text
