@@ -1,4 +1,4 @@
-"The main job from the command line: in parallel, on the built-in and on a real corpus, repeatable, to be used afterwards."
+"The main job from the command line: in parallel, on built-in and real text, repeatable, of use afterwards."
 import json, os, re, shutil, subprocess, sys
 from pathlib import Path
 
@@ -11,8 +11,10 @@ from sparse_sharing_nb.runs.study import run_all
 
 ROOT = Path(__file__).parent.parent
 DATA = os.environ.get("SPARSE_SHARING_DATA")
-needs_conll2003 = pytest.mark.skipif(not DATA or not (Path(DATA)/"conll2003").is_dir(), reason="no conll2003/ in the folder SPARSE_SHARING_DATA")
-FIELDS = """id config corpus tasks method seed dev test params tokens seconds tokens_per_second epoch_equivalents versions commit""".split()
+needs_conll2003 = pytest.mark.skipif(not DATA or not (Path(DATA)/"conll2003").is_dir(),
+                                     reason="no conll2003/ in the folder SPARSE_SHARING_DATA")
+FIELDS = """id config corpus tasks method seed dev test params tokens seconds tokens_per_second
+            epoch_equivalents versions commit""".split()
 
 
 def study(out, *arguments):
@@ -26,7 +28,8 @@ def study(out, *arguments):
 def newswire(tmp_path_factory):
     "Single tasks on the built-in corpus, at the size and width of the demo."
     out = tmp_path_factory.mktemp("newswire")
-    return out, study(out, "--methods", "single", "--train-sentences", "1500", "--hidden", "100", "--lr", "4e-3", "--batch-size", "16", "--epochs", "8")
+    return out, study(out, "--methods", "single", "--train-sentences", "1500", "--hidden", "100",
+                      "--lr", "4e-3", "--batch-size", "16", "--epochs", "8")
 
 
 def test_newswire_is_neither_trivial_nor_hopeless(newswire):
@@ -41,45 +44,56 @@ def test_what_a_study_leaves(newswire):
     assert table[0]["dev"]["ner"]["values"] == [records["ner"]["dev"]["ner"]]
     assert "| single |" in (out/"table.md").read_text()
     assert sorted(p.name for p in out.glob("figures/*.png")) == ["epochs.png", "scores.png"]
-    assert not [p for p in out.rglob("*") if p.name.startswith(".") or p.name == "state.safetensors"]    # nothing half-done
+    half_done = [p for p in out.rglob("*") if p.name.startswith(".") or p.name == "state.safetensors"]
+    assert not half_done
 
 
 def test_tagging_from_standard_input(newswire):
     out, records = newswire
-    command = [Path(sys.executable).with_name("sparse-sharing"), "tag", "--model", out/"runs"/records["pos"]["id"]]
-    done = subprocess.run(command, input="The minister resigned on Monday.\nShe left.\n", capture_output=True, text=True, check=True)
+    program, model = Path(sys.executable).with_name("sparse-sharing"), out/"runs"/records["pos"]["id"]
+    text = "The minister resigned on Monday.\nShe left.\n"
+    command = [program, "tag", "--model", model]
+    done = subprocess.run(command, input=text, capture_output=True, text=True, check=True)
     rows = [line.split("\t") for line in done.stdout.splitlines()]
     assert [len(row) for row in rows] == [2]*6 + [1] + [2]*3 + [1]
     assert ["The", "DT"] in rows and [".", "."] in rows
 
 
 def test_same_seed_same_bits_in_another_process(tmp_path):
-    arguments = ["--methods", "single", "--tasks", "pos,ner", "--train-sentences", "200", "--epochs", "2", "--hidden", "16"]
-    first, second = study(tmp_path/"a", *arguments, "--workers", "1"), study(tmp_path/"b", *arguments, "--workers", "2")
+    arguments = ["--methods", "single", "--tasks", "pos,ner", "--train-sentences", "200", "--epochs", "2",
+                 "--hidden", "16"]
+    first = study(tmp_path/"a", *arguments, "--workers", "1")
+    second = study(tmp_path/"b", *arguments, "--workers", "2")
     for name in first:
-        weights = [(tmp_path/place/"runs"/first[name]["id"]/"model.safetensors").read_bytes() for place in "ab"]
-        assert weights[0] == weights[1]
+        model = f"runs/{first[name]['id']}/model.safetensors"
+        assert (tmp_path/"a"/model).read_bytes() == (tmp_path/"b"/model).read_bytes()
         assert first[name]["dev"] == second[name]["dev"] and first[name]["test"] == second[name]["test"]
 
 
 def test_records_run_again(tmp_path):
     "Configurations, as they stand in the records, are enough to make every number again."
-    study(tmp_path/"first", "--tasks", "pp,ner", "--methods", "hard,soft,hierarchical,sparse,sparse-no-warmup,sparse-shuffled,sparse-swapped", "--train-sentences", "150",
-          "--epochs", "2", "--rounds", "2", "--epochs-per-round", "1", "--warmup-epochs", "1", "--hidden", "16", "--lr", "8e-3", "--batch-size", "8")
+    methods = "hard,soft,hierarchical,sparse,sparse-no-warmup,sparse-shuffled,sparse-swapped"
+    sizes = "--train-sentences 150 --epochs 2 --rounds 2 --epochs-per-round 1 --warmup-epochs 1 --hidden 16"
+    how = "--lr 8e-3 --batch-size 8"
+    study(tmp_path/"first", "--tasks", "pp,ner", "--methods", methods, *sizes.split(), *how.split())
     records = read_records(tmp_path/"first")
     again = run_all([config_of(r["config"]) for r in records], tmp_path/"second")
+    repeated = {"id", "dev", "test", "counts", "overlap", "density", "params", "epoch_equivalents"}
     for one, other in zip(records, again):
-        for key in {"id", "dev", "test", "counts", "overlap", "density", "params", "epoch_equivalents"} & set(one): assert one[key] == other[key]
+        for key in repeated & set(one): assert one[key] == other[key]
     models = {r["method"]: r for r in records}
     overlap = {name: r["overlap"]["all"]["ratio"] for name, r in models.items() if "overlap" in r}
-    assert overlap["sparse-shuffled"] == overlap["sparse-swapped"] == overlap["sparse"] != overlap["hierarchical"]
+    assert overlap["sparse-shuffled"] == overlap["sparse-swapped"] == overlap["sparse"]
+    assert overlap["sparse"] != overlap["hierarchical"]
     assert models["sparse-swapped"]["density"]["pp"] == models["sparse"]["density"]["ner"]
 
 
 @needs_conll2003
 def test_conll2003(tmp_path):
     "Real text: names are learned from 2,000 sentences in four epochs, with the real vectors."
-    record = study(tmp_path, "--corpus", "conll2003", "--data", DATA, "--tasks", "ner", "--methods", "single", "--vectors", "glove", "--train-sentences", "2000", "--epochs", "4", "--lr", "4e-3", "--batch-size", "16")["ner"]
+    arguments = "--corpus conll2003 --tasks ner --methods single --vectors glove --train-sentences 2000"
+    how = "--epochs 4 --lr 4e-3 --batch-size 16"
+    record = study(tmp_path, *arguments.split(), *how.split(), "--data", DATA)["ner"]
     assert record["dev"]["ner"] > 70 and record["test"]["ner"] > 65
     assert record["params"] == 453_930 and record["peak_memory_mb"] < 1200
 
@@ -87,25 +101,33 @@ def test_conll2003(tmp_path):
 def test_two_files_of_ones_own(tmp_path, capsys):
     "Different sentences, different tasks, from file to table and tagged text."
     for name, seed in (("a", 1), ("b", 2)):
-        sentences = newswire_rows(300, seed)
-        (tmp_path/f"{name}.txt").write_text("\n\n".join("\n".join("\t".join(row) for row in s) for s in sentences), encoding="utf-8")
-    records = study(tmp_path/"out", "--corpus", f"a={tmp_path/'a.txt'}:2=pos", "--corpus", f"b={tmp_path/'b.txt'}:4=names",
-                    "--methods", "hard,sparse", "--epochs", "5", "--rounds", "2", "--hidden", "32", "--lr", "4e-3", "--batch-size", "16")
+        with open(tmp_path/f"{name}.txt", "w", encoding="utf-8") as file:
+            for sentence in newswire_rows(300, seed):
+                for row in sentence: print(*row, sep="\t", file=file)
+                print(file=file)
+    corpora = ["--corpus", f"a={tmp_path/'a.txt'}:2=pos", "--corpus", f"b={tmp_path/'b.txt'}:4=names"]
+    records = study(tmp_path/"out", *corpora, "--methods", "hard,sparse", "--epochs", "5", "--rounds", "2",
+                    "--hidden", "32", "--lr", "4e-3", "--batch-size", "16")
     sparse = records["pos+names"]
-    assert {"pos", "names"} == set(sparse["dev"]) and sparse["dev"]["pos"] > 30 and sparse["test"] == {"pos": None, "names": None}
+    assert {"pos", "names"} == set(sparse["dev"]) and sparse["dev"]["pos"] > 30
+    assert sparse["test"] == {"pos": None, "names": None}
     assert set(sparse["overlap"]) == {"pos+names", "all"} and set(sparse["density"]) == {"pos", "names"}
     capsys.readouterr()
     main(["tag", "--model", str(tmp_path/"out"/"runs"/sparse["id"]), "She left."])
     assert [len(line.split("\t")) for line in capsys.readouterr().out.splitlines()] == [3, 3, 3, 1]
 
 
-@pytest.mark.parametrize("folder", sorted(path.parent for path in (ROOT/"results").glob("*/records.jsonl.gz")), ids=lambda folder: folder.name)
+STUDIES = sorted(path.parent for path in (ROOT/"results").glob("*/records.jsonl.gz"))
+
+@pytest.mark.parametrize("folder", STUDIES, ids=lambda folder: folder.name)
 def test_tables_follow_from_records(folder, tmp_path):
     "What is committed is what `redraw` makes of the records, without training and without the corpus."
     shutil.copy(folder/"records.jsonl.gz", tmp_path)
     assert main(["redraw", str(tmp_path)]) is None
-    for name in ("table.md", "table.json"): assert (tmp_path/name).read_text() == (folder/name).read_text(), name
-    assert sorted(p.name for p in tmp_path.glob("figures/*")) == sorted(p.name for p in folder.glob("figures/*"))
+    for name in ("table.md", "table.json"):
+        assert (tmp_path/name).read_text() == (folder/name).read_text(), name
+    drawn, committed = tmp_path.glob("figures/*"), folder.glob("figures/*")
+    assert {p.name for p in drawn} == {p.name for p in committed}
     assert (folder/"command.txt").read_text().startswith("sparse-sharing study ")
 
 
@@ -120,15 +142,22 @@ def test_readme_says_what_was_measured():
     readme = (ROOT/"README.md").read_text(encoding="utf-8")
     quoted = re.findall(r"<!-- results/(\S+)/table.md -->\n((?:(?:\|.*)?\n)+)", readme)
     assert quoted
-    for name, table in quoted: assert table.strip() in (ROOT/"results"/name/"table.md").read_text(encoding="utf-8"), name
-    for said, path in re.findall(r"([-+−]?[\d,]*\d(?:\.\d+)?)<!-- (\S+) -->", readme):
-        study, row, *keys = path.split("/")
-        table = next(path for path in (ROOT/"results"/study/"table.json", ROOT/"results"/f"{study}.json") if path.exists())
+    for name, table in quoted:
+        assert table.strip() in (ROOT/"results"/name/"table.md").read_text(encoding="utf-8"), name
+    for printed, path in re.findall(r"([-+−]?[\d,]*\d(?:\.\d+)?)<!-- (\S+) -->", readme):
+        name, row, *keys = path.split("/")
+        table = ROOT/"results"/name/"table.json"
+        if not table.exists(): table = ROOT/"results"/f"{name}.json"
         value = next(r for r in json.loads(table.read_text()) if r["name"] == row)
         for key in keys: value = value[key]
-        assert float(said.replace("−", "-").replace(",", "")) == round(value, len(said.partition(".")[2])), path
+        n_decimals = len(printed.partition(".")[2])
+        assert float(printed.replace("−", "-").replace(",", "")) == round(value, n_decimals), path
 
 
 def test_help_does_not_wait_for_torch():
-    code = "import sys; from sparse_sharing_nb.cli import make_parser; make_parser(); sys.exit('torch' in sys.modules or 'numpy' in sys.modules)"
+    code = """
+import sys
+from sparse_sharing_nb.cli import make_parser
+make_parser()
+sys.exit("torch" in sys.modules or "numpy" in sys.modules)"""
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
