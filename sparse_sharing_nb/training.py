@@ -219,7 +219,7 @@ def go_on(
     optimiser.load_state_dict(state.optimiser | {"param_groups": groups})
     return state.best, list(state.history)
 
-# %% ../nbs/03_training.ipynb #2dab13bc
+# %% ../nbs/03_training.ipynb #cb1e176e
 def fit(
     model, data,          # a network, which holds the best weights afterwards; a Dataset
     settings:Settings=PRESETS["fast"], # how to train
@@ -241,7 +241,8 @@ def fit(
             if history[-1] is best_epoch(history): best = copy_weights(model)
             if on_epoch: on_epoch(State(model.state_dict(), optimiser.state_dict(), best, history))
     except KeyboardInterrupt:
-        print(f"stopped after {len(history)} of {settings.epochs} epochs" + "; the best weights are kept"*bool(best))
+        kept = "; the best weights are kept" if best else ""
+        print(f"stopped after {len(history)} of {settings.epochs} epochs{kept}")
     if best: model.load_state_dict(best)
     return history
 

@@ -60,35 +60,18 @@ def test_out_is_a_file(tmp_path, capsys):
     assert "--out" in complaint(["study", "--out", str(tmp_path/"file")], capsys)
 
 
-<<<<<<< HEAD
-MODELS = {"missing": None, "empty": b"", "garbage": b"not safetensors at all"}
-
-
-@pytest.mark.parametrize("content", MODELS.values(), ids=MODELS)
-=======
 BAD_MODELS = {"missing": None, "empty": b"", "garbage": b"not safetensors at all"}
 
 @pytest.mark.parametrize("content", BAD_MODELS.values(), ids=BAD_MODELS)
->>>>>>> runs
 def test_model(content, tmp_path, capsys):
     if content is not None: (tmp_path/"model.safetensors").write_bytes(content)
     assert str(tmp_path) in complaint(["tag", "--model", str(tmp_path), "Hello."], capsys)
 
 
-<<<<<<< HEAD
-UNKNOWN = ["", "study", "study --out x --epochs 0", "study --out x --seeds a", "study --out x --seeds 2-1",
-           "study --out x --tasks ,", "dance"]
-
-
-@pytest.mark.parametrize("argv", UNKNOWN)
-def test_words_the_command_does_not_know(argv, capsys):
-    with pytest.raises(SystemExit) as stopped: main(argv.split())
-=======
 @pytest.mark.parametrize("line", ["", "study", "study --out x --epochs 0", "study --out x --seeds a",
                                   "study --out x --seeds 2-1", "study --out x --tasks ,", "dance"])
 def test_words_the_command_does_not_know(line, capsys):
     with pytest.raises(SystemExit) as stopped: main(line.split())
->>>>>>> runs
     assert stopped.value.code == 2 and "usage: sparse-sharing" in capsys.readouterr().err
 
 
