@@ -2,7 +2,7 @@
 PYTHON ?= python3
 # What pip installs for PyTorch. For another build, before any make: export TORCH='torch==2.13.0 --index-url ...'
 TORCH ?= torch==2.13.0
-DEMO ?= study --corpus newswire --methods single,hard,sparse --seeds 0-2 --train-sentences 1500 --hidden 100 --lr 4e-3 --batch-size 16 --epochs 8 --rounds 3 --epochs-per-round 2 --final-density 0.2 --out demo
+DEMO ?= study --corpus newswire --tasks pp,ner --methods single,hard,sparse --seeds 0-2 --train-sentences 1500 --hidden 100 --lr 6e-3 --batch-size 16 --epochs 8 --rounds 3 --epochs-per-round 3 --final-density 0.2 --out demo
 
 BIN := .venv/bin
 PIP := $(BIN)/pip
