@@ -36,6 +36,7 @@ def train_subnet(
     "One task alone, in its selected subnet."
     return fit(model, data, settings, [task], {task: mask}, **how)
 
+# %% ../nbs/08_baselines.ipynb #44009878
 def train_hard(
     model,       # a network; holds the best weights afterwards
     data,        # a Dataset, of which every task is trained
@@ -139,6 +140,7 @@ def draw_weight(
         ax.fill_between([left, left+width], y+.06, y+.94, fc=task_colour(task.lower()), lw=0)
         ax.plot(left + width/2, y+.5, MARKERS[tasks.index(task)], color=ink, ms=size)
 
+# %% ../nbs/08_baselines.ipynb #a9ea6bd3
 def draw_layer(
     masks:dict,    # {task: bool array (rows, columns)}
     tasks:list,    # all tasks
@@ -174,6 +176,7 @@ def draw_one_network(
         ax.plot([7, 7], [out-.7, out], color=SHARED, lw=2.5, zorder=0)
         draw_wire([7, heads[task], heads[task]], [out, out, HEAD_Y], ax, task_colour(task.lower()))
 
+# %% ../nbs/08_baselines.ipynb #8cb8864b
 def draw_towers(
     heads:dict,    # {task: centre of its head}
     ax,            # matplotlib Axes
@@ -197,6 +200,7 @@ def n_stored(
     if masks is None: return 2*4*4*len(tasks)
     return int(np.any(list(masks.values()), axis=0).sum())
 
+# %% ../nbs/08_baselines.ipynb #5efd9c52
 def draw_sharing(
     name:str,      # hard, soft, hierarchical or sparse
     tasks:list,    # names of three tasks
@@ -219,7 +223,7 @@ def draw_sharing(
     ax.spines[:].set_visible(False)
     return ax
 
-# %% ../nbs/08_baselines.ipynb #b1f53397
+# %% ../nbs/08_baselines.ipynb #17285903
 def draw_key(
     tasks:list,    # names of three tasks
     ax,            # matplotlib Axes

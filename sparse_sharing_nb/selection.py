@@ -32,6 +32,7 @@ def density_axis(
     ax.set_xticks(ticks, ticks)
     ax.minorticks_off()
 
+# %% ../nbs/05_selection.ipynb #c3cef979
 def draw_search(
     records:list,        # of one search, from round 0 on
     colour:str,          # of its task
@@ -48,6 +49,7 @@ def draw_search(
     ax.plot(*points([select(records)]), "o", ms=12, mfc="none", mec="black", label=best)
     ax.plot(*points([select(records, tolerance)]), "s", ms=8, mfc="none", mec="black", label=relaxed)
 
+# %% ../nbs/05_selection.ipynb #2687ac29
 def draw_rounds(
     searches:dict,       # {task: list of searches, one per seed, each the list of its records}
     colours:dict,        # {task: colour}

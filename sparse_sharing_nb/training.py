@@ -136,6 +136,7 @@ def predict(
         predicted[tokens] = best_labels(subnet, task, subnet(xb, task)).cpu().numpy()
     return predicted
 
+# %% ../nbs/03_training.ipynb #d32c423c
 def evaluate(
     model, data, task, split="dev", mask=None, # as for `predict`
 )->np.ndarray:                                 # (n_sentences, 3) counts, see `sentence_counts`
@@ -219,7 +220,7 @@ def go_on(
     optimiser.load_state_dict(state.optimiser | {"param_groups": groups})
     return state.best, list(state.history)
 
-# %% ../nbs/03_training.ipynb #cb1e176e
+# %% ../nbs/03_training.ipynb #4a0f7225
 def fit(
     model, data,          # a network, which holds the best weights afterwards; a Dataset
     settings:Settings=PRESETS["fast"], # how to train
@@ -234,15 +235,14 @@ def fit(
     "Train; keep the weights of the epoch with the best mean dev score, also after Ctrl-C."
     tasks, optimiser = list(tasks or data.splits), make_optimiser(model, settings)
     best, history = go_on(model, optimiser, state) if state else (None, [])
-    how = settings, tasks, masks, seed
     try:
         while not finished(history, settings):
-            history.append(run_epoch(model, data, optimiser, *how, len(history), step, progress))
+            epoch, how = len(history), (settings, tasks, masks, seed)
+            history.append(run_epoch(model, data, optimiser, *how, epoch, step, progress))
             if history[-1] is best_epoch(history): best = copy_weights(model)
             if on_epoch: on_epoch(State(model.state_dict(), optimiser.state_dict(), best, history))
     except KeyboardInterrupt:
-        kept = "; the best weights are kept" if best else ""
-        print(f"stopped after {len(history)} of {settings.epochs} epochs{kept}")
+        print(f"stopped after {len(history)} of {settings.epochs} epochs")
     if best: model.load_state_dict(best)
     return history
 
