@@ -392,7 +392,7 @@ def train_by_method(
     masks:dict,                   # {task: keep-mask}; empty where the method has none
     **how,                        # further arguments of `fit`: seed, state, on_epoch, progress
 )->list:                          # a record per epoch, fewer if it was stopped
-    "The one call that each method is."
+    "Train as the method says: each is one call of the loop."
     method, task, settings = config.method, config.trained[0], settings_of(config)
     if method == "single": return train_single(network, data, task, settings, **how)
     if method == "subnet": return train_subnet(network, data, task, masks[task], settings, **how)
