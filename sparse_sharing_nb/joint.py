@@ -23,7 +23,7 @@ def mask_bits(
         seen_masks[kept] = inside, ~inside
     return seen_masks[kept]
 
-# %% ../nbs/07_joint.ipynb #c8174498
+# %% ../nbs/07_joint.ipynb #1f578be5
 def isolated_step(
     optimiser, # a torch optimiser over the model's parameters, without weight decay; its state is changed
     model,     # a network after `backward`; its weights are changed

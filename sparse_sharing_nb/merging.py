@@ -145,7 +145,7 @@ def draw_overlap_by_part(
         part = [{name: mask[name]} for mask in masks.values()]
         ax.barh(name, overlap_ratio(part), color="#444444")
         ax.plot(chance_overlap(part), name, "|", color="#D55E00", ms=11, mew=3)
-    ax.set(xlabel="overlap ratio of all tasks; red: by chance", xlim=(0, None))
+    ax.set(xlabel="overlap ratio of all tasks; orange: by chance", xlim=(0, None))
     ax.margins(y=.02)
     ax.invert_yaxis()
     ax.tick_params(axis="y", length=0)
