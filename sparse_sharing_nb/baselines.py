@@ -66,9 +66,9 @@ class SoftNetwork(Network):
         mask=None, # there are none
     ):             # logits (batch, time, n_labels)
         x = [self.reader(xb)]*len(self.layers)
-        for alpha, layers in zip(self.alpha, zip(*self.layers.values())):
-            answers = torch.stack([layer(x_t)[0] for layer, x_t in zip(layers, x)])
-            mixed = torch.einsum("ts,sbif->tbif", alpha, answers)    # (task, batch, time, 2*hidden)
+        for number, alpha in enumerate(self.alpha):
+            answers = [tower[number](x_t)[0] for tower, x_t in zip(self.layers.values(), x)]
+            mixed = torch.einsum("ts,sbif->tbif", alpha, torch.stack(answers))
             x = [self.dropout(x_t) for x_t in mixed]
         return self.heads[task](x[list(self.layers).index(task)])
 
@@ -78,9 +78,11 @@ def hierarchical_masks(
     tasks:list,    # names; the first reads all layers but the highest, the others read all
 )->dict:           # {task: {parameter name: bool tensor, True = kept}}
     "Masks that make sparse sharing hierarchical."
+    first, *others = tasks
     lower, highest = full_mask(model), f"layers.{len(model.layers)-1}."
-    lower = {n: torch.zeros_like(m) if n.startswith(highest) else m for n, m in lower.items()}
-    return {task: full_mask(model) if i else lower for i, task in enumerate(tasks)}
+    for name, kept in lower.items():
+        if name.startswith(highest): lower[name] = torch.zeros_like(kept)
+    return {first: lower} | {task: full_mask(model) for task in others}
 
 # %% ../nbs/08_baselines.ipynb #054b937c
 def shuffle_masks(

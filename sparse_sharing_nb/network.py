@@ -63,7 +63,7 @@ def batch_of(
     "The tensors of some text; each distinct form is spelled once."
     distinct, where = np.unique(forms, return_inverse=True)
     chars = lexicon.chars[distinct]
-    chars = chars[:, :np.count_nonzero(chars.any(0))]    # as wide as the longest form
+    chars = chars[:, :max(1, np.count_nonzero(chars.any(0)))]    # as wide as the longest form
     arrays = lexicon.words[forms], chars, where.reshape(forms.shape)
     return Batch(*(torch.from_numpy(array).to(device) for array in arrays))
 

@@ -65,9 +65,10 @@ def prune(
     most = n_kept(mask)
     if not 1 <= n_keep <= most:
         raise InputError(f"n_keep: {n_keep} is not between 1 and the {most} weights still kept")
-    sizes = {n: weights[n].detach().abs().masked_fill(~kept, -1) for n, kept in mask.items()}
-    ranking = torch.cat([size.flatten() for size in sizes.values()]).argsort(descending=True, stable=True)
-    chosen = torch.zeros_like(ranking, dtype=torch.bool)
+    magnitudes = torch.cat([weights[name].detach().abs().flatten() for name in mask])
+    kept = torch.cat([part.flatten() for part in mask.values()])
+    ranking = magnitudes.masked_fill(~kept, -1).argsort(descending=True, stable=True)    # pruned last
+    chosen = torch.zeros_like(kept)
     chosen[ranking[:n_keep]] = True
     parts = chosen.split([kept.numel() for kept in mask.values()])
     return {n: part.reshape(mask[n].shape).clone() for n, part in zip(mask, parts)}
@@ -110,15 +111,17 @@ def imp(
     w0:dict,               # {name: tensor}, where every round starts
     rounds:int=20,         # R >= 1, else InputError
     final_density:float=.1, # share kept after round R, 0 < f <= 1, else InputError
-    done=(),               # the Rounds that are finished already, from round 0 on
-    state=None,            # State of the round under way, see `fit`; it begins anew if None
+    done=None,             # {number: Round} of those that are finished already; none if None
+    state=None,            # State of the first of the others, see `fit`; it begins anew if None
     **how,                 # further arguments of `fit`: seed (the same in every round), progress
 ):                         # yields the Rounds that are not done yet; fewer if it is stopped
     "Iterative magnitude pruning with rewinding (paper, algorithm 1)."
-    mask, weights = done[-1][:2] if done else (full_mask(model), None)
-    n_keep = kept_after(n_kept(full_mask(model)), final_density, rounds)
-    for r in range(len(done), rounds+1):
-        if r > 0: mask = prune(weights, mask, n_keep[r])
+    done, mask, weights = done or {}, full_mask(model), None
+    for r, n_keep in enumerate(kept_after(n_kept(mask), final_density, rounds)):
+        if r in done:
+            mask, weights, _ = done[r]
+            continue
+        if r > 0: mask = prune(weights, mask, n_keep)
         model.load_state_dict(w0)    # rewind
         history = fit(model, data, settings, [task], {task: mask}, state=state, **how)
         if not finished(history, settings): return

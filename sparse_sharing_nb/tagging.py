@@ -119,7 +119,8 @@ def span_edges(
     first = np.zeros(len(tags), dtype=bool)
     first[starts[:-1]] = True
     begins = inside & (opens | first | np.roll(closes, 1) | (kind != np.roll(kind, 1)))
-    ends = inside & np.roll(begins | first | ~inside, -1)
+    goes_on = inside & ~begins
+    ends = inside & ~np.roll(goes_on, -1)    # the next word does not go on with it
     return np.flatnonzero(begins), np.flatnonzero(ends), kind[begins]
 
 # %% ../nbs/01_tagging.ipynb #adebcb2c
@@ -296,5 +297,5 @@ def equal_length_batches(
     ends = np.flatnonzero(np.diff(lengths[order])) + 1    # where the next length begins
     batches = []
     for group in np.split(order, ends):
-        batches += np.split(group, range(batch_size, len(group), batch_size))
+        batches += [group[i:i+batch_size] for i in range(0, len(group), batch_size)]
     return batches if rng is None else [batches[i] for i in rng.permutation(len(batches))]

@@ -216,11 +216,12 @@ def go_on(
 )->tuple:             # (best weights, history) so far
     "Put a training back to where it was."
     model.load_state_dict(state.weights)
+    memory = copy.deepcopy(state.optimiser["state"])    # an optimiser changes it in place
     groups = optimiser.state_dict()["param_groups"]
-    optimiser.load_state_dict(state.optimiser | {"param_groups": groups})
+    optimiser.load_state_dict({"state": memory, "param_groups": groups})
     return state.best, list(state.history)
 
-# %% ../nbs/03_training.ipynb #4a0f7225
+# %% ../nbs/03_training.ipynb #fca1bfe5
 def fit(
     model, data,          # a network, which holds the best weights afterwards; a Dataset
     settings:Settings=PRESETS["fast"], # how to train
@@ -229,7 +230,7 @@ def fit(
     seed:int=0,           # of batches and dropout
     step=plain_step,      # how to move, see `plain_step`
     state=None,           # State to go on from; from the beginning if None
-    on_epoch=None,        # called with the State after every epoch; raises KeyboardInterrupt to stop
+    on_epoch=None,        # called with the State after every epoch (copy it to keep it)
     progress:bool=True,   # show a bar
 )->list:                  # a record per epoch, see `run_epoch`; fewer than asked for if it was stopped
     "Train; keep the weights of the epoch with the best mean dev score, also after Ctrl-C."
@@ -237,12 +238,13 @@ def fit(
     best, history = go_on(model, optimiser, state) if state else (None, [])
     try:
         while not finished(history, settings):
-            epoch, how = len(history), (settings, tasks, masks, seed)
-            history.append(run_epoch(model, data, optimiser, *how, epoch, step, progress))
-            if history[-1] is best_epoch(history): best = copy_weights(model)
+            where = seed, len(history), step, progress
+            record = run_epoch(model, data, optimiser, settings, tasks, masks, *where)
+            if record is best_epoch([*history, record]): best = copy_weights(model)
+            history.append(record)
             if on_epoch: on_epoch(State(model.state_dict(), optimiser.state_dict(), best, history))
     except KeyboardInterrupt:
-        print(f"stopped after {len(history)} of {settings.epochs} epochs")
+        print(f"stopped after {len(history)} of {settings.epochs} epochs; the best weights are kept")
     if best: model.load_state_dict(best)
     return history
 

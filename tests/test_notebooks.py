@@ -25,7 +25,8 @@ def run(tool, *args, cwd=ROOT, **kwargs):
 
 def texts(folder, pattern):
     "The text of every file in `folder`, however deep, whose name matches."
-    return {path.relative_to(folder): path.read_text(encoding="utf-8") for path in folder.rglob(pattern)}
+    found = [path for path in folder.rglob(pattern) if ".ipynb_checkpoints" not in path.parts]
+    return {path.relative_to(folder): path.read_text(encoding="utf-8") for path in found}
 
 
 def contents(nb):

@@ -19,7 +19,7 @@ from ..merging import intersect
 from ..network import Network
 from ..runs.intervals import bootstrap, interval
 from ..runs.models import config_of, settings_of
-from ..runs.resume import load_round
+from ..runs.resume import load_round, round_file
 from ..runs.study import load_data, plan, read_record, run_all, start_network, text_of
 from ..selection import select
 from ..tagging import Dataset, InputError, Split, score
@@ -100,7 +100,7 @@ def load_search(
     rounds, # its records of rounds
 )->Search:  # with all weights in line
     "Read all rounds once and line the weights up."
-    paths = [Path(folder)/f"round-{record['round']}.safetensors" for record in rounds]
+    paths = [round_file(folder, record["round"]) for record in rounds]
     masks, weights, _ = zip(*map(load_round, paths))
     return Search(staying_rank(masks, weights), removal_round(masks), rounds, Path(folder))
 
@@ -279,7 +279,7 @@ def cut_out(
     "A task's subnet. Raises InputError if the round's file is gone."
     search = material.searches[task]
     number = holding_round(search.removed, mask, search.rounds[-1]["round"])
-    loaded = load_round(search.folder/f"round-{number}.safetensors")
+    loaded = load_round(round_file(search.folder, number))
     if loaded is None:
         raise InputError(f"{search.folder}: round-{number}.safetensors is gone; do the study again")
     material.model.load_state_dict(loaded[1])

@@ -4,10 +4,11 @@
 
 # %% auto #0
 __all__ = ['SGD_MEMORY', 'ADAM_MEMORY', 'optimiser_tensors', 'save_state', 'by_group', 'optimiser_memory', 'shapes_of',
-           'load_state', 'resumable', 'save_round', 'load_round', 'round_file', 'rounds_done', 'search_masks']
+           'load_state', 'resumable', 'save_round', 'load_round', 'round_file', 'rounds_done', 'first_missing',
+           'search_masks']
 
 # %% ../../nbs/runs/resume.ipynb #e58f157f
-import json
+import itertools, json
 from pathlib import Path
 from ..files import HISTORY, ROUND, atomic_path, check_shape, read_tensors
 from ..pruning import Round, check_mask, imp
@@ -136,17 +137,27 @@ def round_file(
     return Path(folder)/f"{kind}-{r}.safetensors"
 
 def rounds_done(
-    folder, # of a search (str or Path)
-    model,  # a network of the kind that is searched
-)->list:    # Rounds 0, 1, …, up to the first that is missing
+    folder,      # of a search (str or Path)
+    model,       # a network of the kind that is searched
+    rounds:int,  # the number of the last round
+)->dict:         # {number: Round}; weights only where the next round needs them
     "What a search has already found. Raises InputError for a mask of another network."
-    found, device = [], next(model.parameters()).device
-    while (last := load_round(round_file(folder, len(found)), device)) is not None:
-        check_mask(model, last.mask)
-        found.append(last)
-    return found
+    done = {}
+    for r in reversed(range(rounds+1)):
+        found = load_round(round_file(folder, r), next(model.parameters()).device)
+        if found is None: continue
+        check_mask(model, found.mask)
+        done[r] = found._replace(weights=None) if r+1 in done else found
+    return done
 
 # %% ../../nbs/runs/resume.ipynb #430a7c51
+def first_missing(
+    numbers, # whole numbers from 0
+)->int:      # the smallest that is not among them
+    "Which round is under way?"
+    return next(r for r in itertools.count() if r not in numbers)
+
+# %% ../../nbs/runs/resume.ipynb #8422f9a2
 def search_masks(
     folder,                     # where round-0.safetensors, … go; it exists
     model, data, task:str,      # see `imp`
@@ -156,16 +167,17 @@ def search_masks(
     **how,                      # further arguments of `fit`: seed, progress
 )->list:                        # a record per round, 0 to R; fewer if it was stopped
     "`imp`, kept in a folder: it goes on where it was stopped."
-    done = rounds_done(folder, model)[:rounds+1]
-    records = [found.record for found in done]
-    for r in range(len(done)): round_file(folder, r, "state").unlink(missing_ok=True)
+    done = rounds_done(folder, model, rounds)
+    records = {r: found.record for r, found in done.items()}
+    for r in done: round_file(folder, r, "state").unlink(missing_ok=True)
+    def state_file(): return round_file(folder, first_missing(records), "state")
     def keep(state):
-        save_state(round_file(folder, len(records), "state"), state)
+        save_state(state_file(), state)
         if on_epoch: on_epoch(state.history)
-    state = load_state(round_file(folder, len(records), "state"), model)
-    how |= dict(done=done, state=state, on_epoch=keep)
+    how |= dict(done=done, state=load_state(state_file(), model), on_epoch=keep)
     for found in imp(model, data, task, settings, w0, rounds, final_density, **how):
-        save_round(round_file(folder, len(records)), found)
-        round_file(folder, len(records), "state").unlink(missing_ok=True)
-        records.append(found.record)
-    return records
+        r = found.record["round"]
+        save_round(round_file(folder, r), found)
+        round_file(folder, r, "state").unlink(missing_ok=True)
+        records[r] = found.record
+    return [records[r] for r in sorted(records)]
