@@ -221,14 +221,13 @@ def go_on(
     optimiser.load_state_dict({"state": memory, "param_groups": groups})
     return state.best, list(state.history)
 
-# %% ../nbs/03_training.ipynb #fca1bfe5
+# %% ../nbs/03_training.ipynb #98bd6bdc
 def fit(
     model, data,          # a network, which holds the best weights afterwards; a Dataset
     settings:Settings=PRESETS["fast"], # how to train
     tasks=None,           # names of the tasks to train on; all of `data` if None
     masks=None,           # {task: {parameter name: keep-mask}}; the whole network for all if None
-    seed:int=0,           # of batches and dropout
-    step=plain_step,      # how to move, see `plain_step`
+    seed:int=0, step=plain_step, # of batches and dropout; how to move, see `plain_step`
     state=None,           # State to go on from; from the beginning if None
     on_epoch=None,        # called with the State after every epoch (copy it to keep it)
     progress:bool=True,   # show a bar
