@@ -4,10 +4,11 @@
 
 # %% auto #0
 __all__ = ['CORPUS_HELP', 'METHODS_HELP', 'SUMMARIES', 'DESCRIPTIONS', 'EXAMPLES', 'SETTINGS', 'MEASURED', 'names', 'seeds',
-           'at_least_one', 'text_arguments', 'training_arguments', 'search_arguments', 'study_arguments',
-           'explore_arguments', 'do_explore', 'corpora_arguments', 'download_arguments', 'do_corpora', 'do_download',
-           'tag_arguments', 'redraw_arguments', 'bench_arguments', 'make_parser', 'text_asked_for', 'plan_study',
-           'do_study', 'note_command', 'repeatable_command', 'do_redraw', 'do_bench', 'do_tag', 'main']
+           'at_least_one', 'task_weights', 'text_arguments', 'training_arguments', 'search_arguments',
+           'study_arguments', 'explore_arguments', 'do_explore', 'corpora_arguments', 'download_arguments',
+           'do_corpora', 'do_download', 'tag_arguments', 'redraw_arguments', 'bench_arguments', 'make_parser',
+           'text_asked_for', 'plan_study', 'do_study', 'note_command', 'repeatable_command', 'do_redraw', 'do_bench',
+           'do_tag', 'main']
 
 # %% ../nbs/cli.ipynb #38d5ea5d
 import argparse, os, shlex, sys
@@ -42,6 +43,16 @@ def at_least_one(
     "Raises ValueError for anything but a whole number from 1 to a million."
     if not 1 <= int(text) <= 10**6: raise ValueError
     return int(text)
+def task_weights(
+    text:str, # 'pos=0.3,chunk=0.3'
+)->dict:      # {'pos': 0.3, 'chunk': 0.3}
+    "Raises ValueError for what is not a task and a number, and for a task named twice."
+    pairs = [pair.rpartition("=") for pair in text.split(",")]
+    weights = {task: float(weight) for task, _, weight in pairs}
+    if "" in weights or len(weights) < len(pairs): raise ValueError
+    return weights
+
+task_weights.__name__ = "list such as pos=0.3,chunk=0.3;"
 at_least_one.__name__ = "number from 1 to a million"    # what argparse calls it in its message
 
 # %% ../nbs/cli.ipynb #e88a8e67
@@ -77,6 +88,10 @@ def training_arguments(
         help="highest learning rate (default: the preset's); small corpora want a larger one")
     add("--batch-size", type=at_least_one, metavar="N",
         help="sentences in a batch (default: the preset's)")
+    add("--order", choices=("together", "shuffled"), help="""how several tasks train: one step for a
+        batch of each, or a random task each step, as in the paper (default: the preset's)""")
+    add("--weights", type=task_weights, metavar="A=X,B=Y",
+        help="task weights, such as pos=0.3,chunk=0.3, of all methods that train jointly (default: 1)")
     add("--hidden", type=at_least_one, default=200, metavar="N",
         help="LSTM units per direction (default: 200)")
     add("--n-layers", type=at_least_one, default=1, metavar="N", help="LSTM layers (default: 1)")
@@ -263,8 +278,9 @@ def make_parser()->argparse.ArgumentParser: # what it parses has `action`, the f
     return parser
 
 # %% ../nbs/cli.ipynb #782af63c
-SETTINGS = """preset lr batch_size vectors freeze_vectors train_sentences hidden n_layers crf device
-              rounds final_density epochs_per_round flat warmup_epochs tolerance at_rounds""".split()
+SETTINGS = """preset lr batch_size order weights vectors freeze_vectors train_sentences hidden n_layers
+              crf device rounds final_density epochs_per_round flat warmup_epochs tolerance at_rounds
+              """.split()
 
 def text_asked_for(
     args, # what `make_parser` parsed: corpus, data, tasks, train_sentences

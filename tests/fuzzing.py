@@ -210,13 +210,13 @@ def tiny_network():
 
 def read_state(path):
     from sparse_sharing_nb.runs.resume import load_state
-    from sparse_sharing_nb.training import PRESETS, go_on, make_optimiser
+    from sparse_sharing_nb.training import PRESETS, go_on, make_optimisers
     network = tiny_network()
-    state, optimiser = load_state(path, network), make_optimiser(network, PRESETS["fast"])
+    state, optimisers = load_state(path, network), make_optimisers(network, PRESETS["fast"], ["pos"])
     if state is not None:
-        go_on(network, optimiser, state)
+        go_on(network, optimisers, state)
         for p in network.parameters(): p.grad = p.detach()*0
-        optimiser.step()
+        optimisers["pos"].step()
 
 
 def tables(records):

@@ -11,7 +11,7 @@ from sparse_sharing_nb.cli import main
 from sparse_sharing_nb.text.newswire import newswire_rows
 from sparse_sharing_nb.files import read_tensors
 from sparse_sharing_nb.runs.resume import save_state
-from sparse_sharing_nb.training import PRESETS, State, copy_weights, make_optimiser
+from sparse_sharing_nb.training import PRESETS, State, copy_weights, make_optimisers
 
 SEEDS = Path(__file__).parent/"seeds"
 STUDY = ["--methods", "single,hard,sparse,soft", "--hidden", "2", "--epochs", "2", "--rounds", "1",
@@ -124,12 +124,12 @@ def write_study(out):
 def write_state():
     "The state of a training after its first epoch."
     network = tiny_network()
-    optimiser = make_optimiser(network, PRESETS["fast"])
+    optimiser, = make_optimisers(network, PRESETS["fast"], ["pos"]).values()
     for p in network.parameters(): p.grad = torch.zeros_like(p)
     optimiser.step()
     epoch = dict(epoch=1, loss={"pos": 1.}, dev={"pos": 50.}, mean_dev=50.,
                  tokens=9, evaluated_tokens=9, seconds=1.)
-    state = State(network.state_dict(), optimiser.state_dict(), copy_weights(network), [epoch])
+    state = State(network.state_dict(), {"pos": optimiser.state_dict()}, copy_weights(network), [epoch])
     save_state(SEEDS/"state-1.safetensors", state)
 
 

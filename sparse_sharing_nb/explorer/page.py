@@ -58,8 +58,8 @@ def count_batches(
 )->int:                # at least 1
     "Batches of a whole joint training."
     sizes = {task: np.diff(material.data.splits[task]["train"].starts) for task in material.searches}
-    batches = joint_batches(sizes, material.settings.batch_size, np.random.default_rng(0))
-    return material.settings.epochs*len(batches)
+    groups = joint_batches(sizes, material.settings, np.random.default_rng(0))
+    return material.settings.epochs*sum(map(len, groups))
 
 # %% ../../nbs/explorer/page.ipynb #2cff7296
 def train_in_background(

@@ -37,6 +37,8 @@ class Training:
     epochs:int=10                 # >= 1; in a search, of each round
     lr:float=None                 # highest learning rate, > 0; the preset's if None
     batch_size:int=None           # sentences, >= 1; the preset's if None
+    order:str=False               # of several tasks: 'together' or 'shuffled'; the preset's if False
+    weights:tuple=False           # a task weight, > 0, for each of `tasks`; all 1 if False
     hidden:int=200                # LSTM units per direction, >= 1
     n_layers:int=1                # LSTM layers, >= 1
     crf:bool=False                # a CRF on every head
@@ -74,11 +76,12 @@ def config_of(
 
 # %% ../../nbs/runs/models.ipynb #2aee5802
 def settings_of(
-    config:Config, # preset, epochs, lr and batch_size are looked at
+    config:Config, # preset, epochs, lr, batch_size, order, weights and tasks are looked at
 )->Settings:
     "How a run trains: its preset, and what the configuration says itself."
-    own = {name: getattr(config, name) for name in ("lr", "batch_size") if getattr(config, name)}
-    return replace(PRESETS[config.preset], epochs=config.epochs, **own)
+    own = {name: getattr(config, name) for name in ("lr", "batch_size", "order") if getattr(config, name)}
+    weights = dict(zip(config.tasks, config.weights or ()))
+    return replace(PRESETS[config.preset], epochs=config.epochs, weights=weights, **own)
 
 def n_layers_of(
     config:Config,

@@ -6,10 +6,10 @@
 __all__ = ['KINDS', 'NOT_IN_NAME', 'REFERENCES', 'OF_MASKS', 'LEGEND', 'read_archive', 'without_orphans', 'place_in_study',
            'read_records', 'row_settings', 'row_name', 'runs_by_method', 'mean_and_sd', 'value_of', 'needed_runs',
            'mean_total', 'make_row', 'all_tasks', 'reference_name', 'counts_by_seed', 'add_differences', 'make_table',
-           'compare', 'markdown_table', 'score_cell', 'score_line', 'table_text', 'difference_cell', 'differences_text',
-           'task_axes', 'draw_scores', 'draw_differences', 'draw_overlaps', 'make_panels', 'tested_on', 'score_figures',
-           'wrapped_title', 'history_figure', 'overlap_figure', 'rounds_figure', 'study_figures', 'study_text',
-           'write_results']
+           'compare', 'markdown_table', 'score_cell', 'score_line', 'table_text', 'difference_cell', 'difference_and_t',
+           'differences_text', 'task_axes', 'draw_scores', 'draw_differences', 'draw_overlaps', 'make_panels',
+           'tested_on', 'score_figures', 'wrapped_title', 'history_figure', 'overlap_figure', 'rounds_figure',
+           'study_figures', 'study_text', 'write_results']
 
 # %% ../../nbs/runs/report.ipynb #41d47aa2
 import gzip, json, textwrap
@@ -293,11 +293,20 @@ def difference_cell(
     "A difference and its interval."
     return f"{found['mean']:+.2f} [{found['low']:+.2f}, {found['high']:+.2f}]" if found else "–"
 
+def difference_and_t(
+    found, # of `difference`; None if there is none
+)->str:    # such as '+1.24 [+0.58, +1.85] t [+0.22, +2.26]'
+    "The same, with the paired t where seeds are few."
+    if not found or not found["t"]: return difference_cell(found)
+    low, high = found["t"]
+    return f"{difference_cell(found)} t [{low:+.2f}, {high:+.2f}]"
+
 def differences_text(
     rows:list,       # of `make_table`
     split:str="dev", # or 'test'
 )->str:              # Markdown
-    "Points above single tasks and above hard sharing, with 95% intervals (of one seed: sentences only)."
+    """Points above single tasks and above hard sharing, with 95% intervals: bootstrap (of one seed:
+    sentences only) and, with fewer than ten seeds, paired t."""
     compared = []
     for reference in ("single", "hard"):
         if any(row["against"][reference][split] for row in rows): compared.append(reference)
@@ -306,7 +315,7 @@ def differences_text(
     for row in rows:
         found = [row["against"][reference][split].get(task) for reference, task in columns]
         seeds = "1, sentences only" if len(row["seeds"]) == 1 else str(len(row["seeds"]))
-        if any(found): lines.append([row["name"], seeds, *map(difference_cell, found)])
+        if any(found): lines.append([row["name"], seeds, *map(difference_and_t, found)])
     head = [f"difference ({split})", "seeds", *(f"{task} − {reference}" for reference, task in columns)]
     return markdown_table(head, lines)
 

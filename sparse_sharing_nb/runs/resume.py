@@ -31,8 +31,8 @@ def save_state(
 ):
     "Write all that `fit` needs to go on."
     from safetensors.torch import save_file
-    groups = dict(model=state.weights, best=state.best, optimiser=optimiser_tensors(state.optimiser))
-    tensors = {}
+    groups, tensors = dict(model=state.weights, best=state.best), {}
+    for task, saved in state.optimisers.items(): groups[f"optimiser/{task}"] = optimiser_tensors(saved)
     for group, found in groups.items():
         tensors |= {f"{group}/{name}": t.contiguous() for name, t in found.items()}
     with atomic_path(path) as part: save_file(tensors, part, {"history": json.dumps(state.history)})
@@ -84,12 +84,19 @@ def load_state(
     tensors, history = found
     check_shape(history, HISTORY, path)
     weights, best, remembered = by_group(tensors, "model", "best", "optimiser")
+    by_task = {}
+    for name, tensor in remembered.items():
+        task, _, rest = name.rpartition("/")
+        by_task.setdefault(task, {})[rest] = tensor
     wrong = InputError(f"{path}: not the state of this training; remove the file")
     for saved in (weights, best):
         if shapes_of(saved) != shapes_of(model.state_dict()): raise wrong
-    try: memory = optimiser_memory(remembered, [p.shape for p in model.parameters()])
+    shapes, memories = [p.shape for p in model.parameters()], {}
+    try:
+        for task, memory in by_task.items():
+            memories[task] = {"state": optimiser_memory(memory, shapes)}
     except (LookupError, ValueError): raise wrong from None
-    return State(weights, {"state": memory}, best, history)
+    return State(weights, memories, best, history)
 
 # %% ../../nbs/runs/resume.ipynb #3f5a22a1
 def resumable(

@@ -11,19 +11,19 @@ __all__ = ['HELP', 'LOAD', 'lstm_weights', 'seconds_for', 'in_turns', 'medians',
 
 # %% ../../nbs/runs/speed.ipynb #42e0d207
 import statistics, subprocess, sys, time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 import numpy as np
 import torch
 from torch.nn.functional import cross_entropy
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
-from ..joint import isolated_step
+from ..baselines import shuffle_independently
 from ..network import Batch, build_network, masked
 from ..pruning import full_mask, n_kept, prunable, prune
 from .study import load_data
 from ..tagging import Dataset, Split, equal_length_batches
-from ..training import PRESETS, Settings, make_batch, make_optimiser
-from ..training import plain_step, predict, train_on
+from ..training import PRESETS, Settings, make_batch, make_optimisers
+from ..training import predict, train_on
 
 # %% ../../nbs/runs/speed.ipynb #03edc3e5
 def lstm_weights(
@@ -96,25 +96,29 @@ class Workload:
     "What all the timings work on."
     data:Dataset
     network:object     # a Network, trained by most of the timings
-    optimiser:object   # see `make_optimiser`
+    optimisers:dict    # one for each task, see `make_optimisers`
     settings:Settings
-    task:str           # all batches are of this task
-    part:Split         # its training part
-    batches:list       # arrays of sentence numbers, each of sentences of one length
+    batches:dict       # {task: arrays of sentence numbers, each of sentences of one length}
     masks:dict         # {task: keep-mask of half of the weights}
+
+    def part(self, task)->Split:
+        "The training part of a task."
+        return self.data.splits[task]["train"]
 
     def n_tokens(self)->int:
         "Tokens of all batches."
-        return int(np.diff(self.part.starts)[np.concatenate(self.batches)].sum())
+        sentences = {task: np.concatenate(batches) for task, batches in self.batches.items()}
+        return int(sum(np.diff(self.part(task).starts)[chosen].sum() for task, chosen in sentences.items()))
 
-    def tensors(self)->list:    # (Batch, labels) pairs
-        "The batches as the network reads them."
-        return [make_batch(self.data, self.part, sentences) for sentences in self.batches]
+    def tensors(self, task)->list:    # (Batch, labels) pairs
+        "The batches of a task as the network reads them."
+        return [make_batch(self.data, self.part(task), sentences) for sentences in self.batches[task]]
 
-    def train(self, masks=None, step=plain_step):    # as for `fit`
+    def train(self, masks=None, together=False):    # as for `fit`; a batch of every task in each step?
         "Train on every batch once."
-        turns = [(self.task, sentences) for sentences in self.batches]
-        train_on(self.network, self.data, self.optimiser, self.settings, turns, masks, 100, 10_000, step)
+        groups = [[(task, sentences)] for task, found in self.batches.items() for sentences in found]
+        if together: groups = [list(zip(self.batches, batches)) for batches in zip(*self.batches.values())]
+        train_on(self.network, self.data, self.optimisers, self.settings, groups, masks, 100, 10_000)
 
 # %% ../../nbs/runs/speed.ipynb #20fad73c
 def some_batches(
@@ -131,31 +135,34 @@ def some_batches(
 # %% ../../nbs/runs/speed.ipynb #c04ba078
 def workload(
     data, vectors=None, # a Dataset; see `build_network`
-    n_batches:int=12,   # how many batches
+    n_batches:int=6,    # how many batches of each task
     hidden:int=200,     # LSTM units per direction
 )->Workload:            # the same bits every time
-    "A network in preset `fast`, a mask of half of its weights, and batches of the last task."
-    settings, task = PRESETS["fast"], list(data.splits)[-1]
+    "A network in preset `fast`; for every task batches, and a mask of half of the weights."
+    settings, tasks = PRESETS["fast"], list(data.splits)
     dropout = dict(dropout=settings.dropout, input_dropout=settings.input_dropout)
     network = build_network(data.vocab, vectors, hidden=hidden, **dropout)
     everything = full_mask(network)
     half = prune(dict(network.named_parameters()), everything, n_kept(everything)//2)
-    part, optimiser = data.splits[task]["train"], make_optimiser(network, settings)
-    batches = some_batches(np.diff(part.starts), settings.batch_size, n_batches)
-    return Workload(data, network, optimiser, settings, task, part, batches, {task: half})
+    optimisers = make_optimisers(network, replace(settings, order="shuffled"), tasks)
+    sizes = {task: np.diff(data.splits[task]["train"].starts) for task in tasks}
+    batches = {task: some_batches(n, settings.batch_size, n_batches) for task, n in sizes.items()}
+    masks = shuffle_independently(dict.fromkeys(tasks, half))
+    return Workload(data, network, optimisers, settings, batches, masks)
 
 # %% ../../nbs/runs/speed.ipynb #fcec1594
 def ways_to_step(
     work:Workload,
 )->tuple: # ({name: function}, {name: tokens that it goes through})
-    "Train the same batches plainly, masked, isolated; tag dev; make batches only."
+    "Train the same batches plainly, masked, jointly; tag dev; make batches only."
+    last = list(work.batches)[-1]
     actions = {"plain": work.train,
                "masked": partial(work.train, work.masks),
-               "isolated": partial(work.train, work.masks, isolated_step),
-               "tagging": partial(predict, work.network, work.data, work.task),
-               "batches": work.tensors}
+               "joint": partial(work.train, work.masks, together=True),
+               "tagging": partial(predict, work.network, work.data, last),
+               "batches": lambda: [work.tensors(task) for task in work.batches]}
     tokens = dict.fromkeys(actions, work.n_tokens())
-    tokens["tagging"] = len(work.data.splits[work.task]["dev"].tags)
+    tokens["tagging"] = len(work.data.splits[last]["dev"].tags)
     return actions, tokens
 
 # %% ../../nbs/runs/speed.ipynb #82b86539
@@ -180,15 +187,16 @@ def update_times(
     for parameter, gradient in zip(parameters, gradients): parameter.grad = gradient
     for _ in range(n):
         torch.nn.utils.clip_grad_norm_(parameters, work.settings.clip)
-        work.optimiser.step()
+        next(iter(work.optimisers.values())).step()
 
 # %% ../../nbs/runs/speed.ipynb #799758c9
 def parts_of_a_step(
     work:Workload,
 )->dict: # {name: function}; 'step' is a masked step as a whole
-    "What a step is made of."
-    network, layer, head = work.network, work.network.layers[0], work.network.heads[work.task]
-    text, labels = zip(*work.tensors())
+    "What a step is made of, where each task steps by itself."
+    network, layer, task = work.network, work.network.layers[0], list(work.batches)[-1]
+    head, alone = network.heads[task], replace(work, batches={task: work.batches[task]})
+    text, labels = zip(*alone.tensors(task))
     features = [network.reader(xb).detach().requires_grad_() for xb in text]
     outputs = [layer(x)[0].detach().requires_grad_() for x in features]
     gradients = [torch.ones_like(parameter) for parameter in network.parameters()]
@@ -198,14 +206,14 @@ def parts_of_a_step(
         x, yb = pair
         return cross_entropy(head(network.dropout(x)).flatten(0, 1), yb.flatten())
     run = partial(both_ways, network)
-    return {"step": partial(work.train, work.masks),
-            "batches": work.tensors,
+    return {"step": partial(alone.train, work.masks),
+            "batches": partial(alone.tensors, task),
             "word vectors": partial(run, network.reader.embedding, [xb.words for xb in text]),
             "characters": partial(run, network.reader.char_cnn, [xb.chars for xb in text]),
             "LSTM": partial(run, read, features),
             "head": partial(run, loss, list(zip(outputs, labels))),
             "optimiser": partial(update_times, work, len(text), gradients),
-            "masks": partial(run, mask, [*work.masks[work.task].items()]*len(text))}
+            "masks": partial(run, mask, [*work.masks[task].items()]*len(text))}
 
 # %% ../../nbs/runs/speed.ipynb #302375ad
 def shares(
@@ -273,17 +281,17 @@ def spelled_out(
 # %% ../../nbs/runs/speed.ipynb #81e2116c
 def logits_and_labels(
     work:Workload,
-    sentences,           # (batch,) their numbers
+    task, sentences,     # of a batch: the task, and (batch,) numbers of its sentences
     equal_lengths:bool,  # they are of one length
     distinct_words:bool, # spell each distinct word once (only where lengths are equal)
 )->tuple:                # logits (batch, time, n_labels), labels (batch, time)
     "One batch through the network."
     if not equal_lengths:
-        xb, yb, lengths = padded_batch(work.data, work.part, sentences)
-        return packed_logits(work.network, work.task, xb, lengths), yb
-    xb, yb = make_batch(work.data, work.part, sentences)
+        xb, yb, lengths = padded_batch(work.data, work.part(task), sentences)
+        return packed_logits(work.network, task, xb, lengths), yb
+    xb, yb = make_batch(work.data, work.part(task), sentences)
     if not distinct_words: xb = spelled_out(xb)
-    return work.network(xb, work.task), yb
+    return work.network(xb, task), yb
 
 # %% ../../nbs/runs/speed.ipynb #ad2562f2
 def train_as_usual(
@@ -293,8 +301,11 @@ def train_as_usual(
     "Train on every batch once, as it is usually done but for the changes."
     parameters = list(work.network.parameters())
     adam = torch.optim.Adam(parameters, lr=1e-4, fused=fused, foreach=False)
-    for sentences in work.batches if equal_lengths else mixed_batches(work.batches):
-        logits, yb = logits_and_labels(work, sentences, equal_lengths, distinct_words)
+    turns = []
+    for task, batches in work.batches.items():
+        turns += [(task, batch) for batch in (batches if equal_lengths else mixed_batches(batches))]
+    for task, sentences in turns:
+        logits, yb = logits_and_labels(work, task, sentences, equal_lengths, distinct_words)
         adam.zero_grad()
         cross_entropy(logits.flatten(0, 1), yb.flatten()).backward()
         torch.nn.utils.clip_grad_norm_(parameters, work.settings.clip)
@@ -371,12 +382,12 @@ def two_processes(
 
 # %% ../../nbs/runs/speed.ipynb #44f30a08
 def of_peak(
-    tokens_per_second:dict, # {'plain', 'masked', 'isolated', 'tagging': …}
+    tokens_per_second:dict, # {'plain', 'masked', 'joint', 'tagging': …}
     n_weights:int,          # see `lstm_weights`
     peak_gflops:float,      # of the fastest matrix product
 )->dict:                    # {name: share}, of the time that each takes
     "How much of its time the machine would need at its peak."
-    operations = {"plain": 6, "masked": 6, "isolated": 6, "tagging": 2}    # for every weight and token
+    operations = {"plain": 6, "masked": 6, "joint": 6, "tagging": 2}    # for every weight and token
     return {name: n*n_weights*tokens_per_second[name]/1e9/peak_gflops for name, n in operations.items()}
 
 def measure(
@@ -391,7 +402,7 @@ def measure(
     found = medians(times)
     peak = {name: operations/found[name]["median"]/1e9 for name, (_, operations) in multiply.items()}
     rate = {name: n/found[name]["median"] for name, n in (tokens | older_tokens).items()}
-    cost = {"masked": extra(times, "plain", "masked"), "isolated": extra(times, "masked", "isolated")}
+    cost = {name: extra(times, "plain", name) for name in ("masked", "joint")}
     share = of_peak(rate, lstm_weights(work.network), max(peak.values()))
     return dict(peak_gflops=peak, tokens_per_second=rate, of_peak=share, extra_cost=cost, timings=found)
 

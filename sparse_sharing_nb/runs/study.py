@@ -4,14 +4,14 @@
 
 # %% auto #0
 __all__ = ['METHODS', 'text_of', 'no_garbage', 'digest_of', 'load_data', 'choose', 'check_all', 'check_search', 'check_training',
-           'check_installed', 'check_plan', 'ids_of', 'with_searches', 'plan_method', 'plan', 'check_writable',
-           'peak_memory_mb', 'git', 'commit_of', 'provenance', 'is_complete', 'read_record', 'run', 'start_network',
-           'carry_out', 'do_search', 'do_training', 'choose_masks', 'train_by_method', 'cost_of', 'make_record',
-           'score_split', 'describe_model', 'counting_bar', 'run_and_count', 'headline', 'n_passes', 'ready_runs',
-           'run_all']
+           'check_installed', 'check_plan', 'ids_of', 'with_searches', 'plan_method', 'with_weights', 'plan',
+           'check_writable', 'peak_memory_mb', 'git', 'commit_of', 'provenance', 'is_complete', 'read_record', 'run',
+           'start_network', 'carry_out', 'do_search', 'do_training', 'choose_masks', 'train_by_method', 'cost_of',
+           'make_record', 'score_split', 'describe_model', 'counting_bar', 'run_and_count', 'headline', 'n_passes',
+           'ready_runs', 'run_all']
 
 # %% ../../nbs/runs/study.ipynb #b42d01e3
-import gc, hashlib, json, os, platform, re, shutil, signal, subprocess, sys, tempfile, threading
+import gc, hashlib, json, math, os, platform, re, shutil, signal, subprocess, sys, tempfile, threading
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
 from functools import lru_cache
@@ -32,7 +32,7 @@ from ..tagging import InputError, build_vocab, encode, word_forms
 from ..tagging import reported_score, sentence_counts
 from ..text.corpora import load_tasks
 from ..text.vectors import load_vectors
-from ..training import PRESETS, best_epoch, copy_weights, predict
+from ..training import ORDERS, PRESETS, best_epoch, copy_weights, predict
 
 # %% ../../nbs/runs/study.ipynb #514d08f0
 def text_of(
@@ -117,6 +117,7 @@ def check_training(
     warmup_epochs, # of hard sharing
 ):
     "Raise InputError for what no training could do."
+    if base.order: choose("--order", base.order, ORDERS)
     taken = next((task for task in base.tasks if hasattr(torch.nn.ModuleDict(), task)), None)
     lr_holds = base.lr is None or base.lr > 0
     vectors_hold = base.vectors != "none" or not base.freeze_vectors
@@ -165,7 +166,9 @@ def with_searches(
     at_rounds,         # rounds to take one after the other; selected on dev if empty
 )->list:               # configurations, what is needed first
     "What a model needs: a warm-up, and for each task a search that starts there. Then the model."
-    warmup = replace(model, method="warmup", trained=model.tasks, epochs=warmup_epochs, tolerance=0.)
+    warmup = replace(model, method="warmup", trained=model.tasks, epochs=warmup_epochs, tolerance=0.,
+                     order=search.order, weights=False)
+    search = replace(search, order=False)
     before = [warmup] if warmup_epochs and model.method != "sparse-no-warmup" else []
     model = replace(model, epochs=model.epochs - sum(c.epochs for c in before))
     search = replace(search, needs=ids_of(before))
@@ -180,6 +183,7 @@ def plan_method(
 )->list:                         # configurations, what is needed first
     "The runs of one method with one seed."
     run_per_task, searched = METHODS[model.method]
+    if run_per_task: model = replace(model, order=False, weights=False)    # of several tasks
     each_task, all_tasks = [(task,) for task in model.tasks], [model.tasks]
     configs = []
     for trained in each_task if run_per_task else all_tasks:
@@ -187,6 +191,18 @@ def plan_method(
         if searched: configs += with_searches(model, search, warmup_epochs, at_rounds)
         else: configs.append(replace(model, tolerance=0.))
     return configs
+
+# %% ../../nbs/runs/study.ipynb #8e07b5a4
+def with_weights(
+    base:Config,  # what all runs have in common
+    weights:dict, # {task: task weight}
+)->Config:
+    "The same with a weight for every task. Raises InputError for a wrong one."
+    for task, weight in weights.items():
+        choose("--weights", task, base.tasks)
+        if not 0 < weight < math.inf: raise InputError(f"--weights {task}={weight}: must be above 0")
+    full = tuple(weights.get(task, 1.) for task in base.tasks)
+    return replace(base, weights=full if set(full) != {1.} else False)
 
 # %% ../../nbs/runs/study.ipynb #96a7a24b
 def plan(
@@ -199,14 +215,17 @@ def plan(
     warmup_epochs:int=0,     # of hard sharing first, part of the joint epochs
     tolerance:float=0.,      # of the selection, points of dev score, see `select`
     at_rounds=(),            # rounds to take one after the other instead of selecting
+    order=None,              # of several tasks, one of `ORDERS`; the preset's if None
+    weights=None,            # {task: task weight, > 0} of all that trains jointly; 1 if not named
     **settings,              # further fields of `Config`, the same for all runs
 )->list:                     # configurations, what is needed before what needs it
     "The runs of a study, seed by seed. Raises InputError for what cannot be done."
-    base = Config(**settings)
+    base = with_weights(Config(**settings), weights or {})
     check_plan(methods, base, rounds, final_density, flat, warmup_epochs, tolerance, at_rounds)
-    base = replace(base, digest=load_data(*text_of(base), data)[2])
+    order = order or PRESETS[base.preset].order
+    base = replace(base, digest=load_data(*text_of(base), data)[2], order=order)
     pruned = dict(rounds=rounds, final_density=final_density, flat=flat)
-    search = replace(base, method="search", epochs=epochs_per_round, **pruned)
+    search = replace(base, method="search", epochs=epochs_per_round, weights=False, **pruned)
     configs = []
     for seed in seeds:
         for method in methods:
