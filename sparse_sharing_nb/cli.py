@@ -88,6 +88,8 @@ def training_arguments(
         help="highest learning rate (default: the preset's); small corpora want a larger one")
     add("--batch-size", type=at_least_one, metavar="N",
         help="sentences in a batch (default: the preset's)")
+    add("--clip", type=float, metavar="X",
+        help="longest gradient of a batch, a longer one is shortened (default: the preset's)")
     add("--order", choices=("together", "shuffled"), help="""how several tasks train: one step for a
         batch of each, or a random task each step, as in the paper (default: the preset's)""")
     add("--weights", type=task_weights, metavar="A=X,B=Y",
@@ -278,8 +280,8 @@ def make_parser()->argparse.ArgumentParser: # what it parses has `action`, the f
     return parser
 
 # %% ../nbs/cli.ipynb #782af63c
-SETTINGS = """preset lr batch_size order weights vectors freeze_vectors train_sentences hidden n_layers
-              crf device rounds final_density epochs_per_round flat warmup_epochs tolerance at_rounds
+SETTINGS = """preset lr batch_size clip order weights vectors freeze_vectors train_sentences hidden
+              n_layers crf device rounds final_density epochs_per_round flat warmup_epochs tolerance at_rounds
               """.split()
 
 def text_asked_for(

@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['SPAN', 'SCHEMES', 'TASK_COLOURS', 'SPARE_COLOURS', 'MAX_CHARS', 'to_spans', 'InputError', 'to_tags', 'task_colour',
-           'draw_sentence', 'position_labels', 'Task', 'span_edges', 'span_numbers', 'sentence_counts', 'score',
-           'label_lists', 'reported_score', 'flat', 'word_forms', 'Vocab', 'build_vocab', 'Lexicon', 'build_lexicon',
-           'Split', 'Dataset', 'encode_split', 'encode', 'equal_length_batches']
+           'draw_sentence', 'Task', 'span_edges', 'span_numbers', 'sentence_counts', 'score', 'label_lists',
+           'reported_score', 'flat', 'word_forms', 'Vocab', 'build_vocab', 'Lexicon', 'build_lexicon', 'Split',
+           'Dataset', 'encode_split', 'encode', 'equal_length_batches']
 
 # %% ../nbs/01_tagging.ipynb #2f6f8b82
 import re
@@ -87,13 +87,6 @@ def draw_sentence(
     ax.tick_params(length=0)
     ax.spines[:].set_visible(False)
     return ax
-
-# %% ../nbs/01_tagging.ipynb #c7484154
-def position_labels(
-    n_tokens:int, # length of the sentence, >= 0
-)->list:          # n_tokens labels '0', '1', … in order; '99' is the largest
-    "Labels of position prediction (paper, section on negative transfer): min(index from 0, 99)."
-    return [str(min(i, 99)) for i in range(n_tokens)]
 
 # %% ../nbs/01_tagging.ipynb #61ba3003
 @dataclass(frozen=True)

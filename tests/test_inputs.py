@@ -24,6 +24,7 @@ ARGUMENTS = {
     "no data folder": (["--corpus", "conll2003"], "SPARSE_SHARING_DATA"),
     "tolerance": (["--tolerance", "-1"], "--tolerance -1"),
     "learning rate": (["--lr", "0"], "--lr 0"),
+    "clip": (["--clip", "0"], "--clip 0"),
     "weight": (["--weights", "pos=0"], "--weights pos=0.0"),
     "endless weight": (["--weights", "pos=inf"], "--weights pos=inf"),
     "no number": (["--weights", "pos=nan"], "--weights pos=nan"),

@@ -37,6 +37,7 @@ class Training:
     epochs:int=10                 # >= 1; in a search, of each round
     lr:float=None                 # highest learning rate, > 0; the preset's if None
     batch_size:int=None           # sentences, >= 1; the preset's if None
+    clip:float=False              # longest gradient of a batch, > 0; the preset's if False
     order:str=False               # of several tasks: 'together' or 'shuffled'; the preset's if False
     weights:tuple=False           # a task weight, > 0, for each of `tasks`; all 1 if False
     hidden:int=200                # LSTM units per direction, >= 1
@@ -76,10 +77,11 @@ def config_of(
 
 # %% ../../nbs/runs/models.ipynb #2aee5802
 def settings_of(
-    config:Config, # preset, epochs, lr, batch_size, order, weights and tasks are looked at
+    config:Config, # preset, epochs, lr, batch_size, clip, order, weights and tasks are looked at
 )->Settings:
     "How a run trains: its preset, and what the configuration says itself."
-    own = {name: getattr(config, name) for name in ("lr", "batch_size", "order") if getattr(config, name)}
+    names = "lr", "batch_size", "clip", "order"
+    own = {name: getattr(config, name) for name in names if getattr(config, name)}
     weights = dict(zip(config.tasks, config.weights or ()))
     return replace(PRESETS[config.preset], epochs=config.epochs, weights=weights, **own)
 

@@ -120,9 +120,11 @@ def check_training(
     if base.order: choose("--order", base.order, ORDERS)
     taken = next((task for task in base.tasks if hasattr(torch.nn.ModuleDict(), task)), None)
     lr_holds = base.lr is None or base.lr > 0
+    clip_holds = base.clip is None or base.clip > 0
     vectors_hold = base.vectors != "none" or not base.freeze_vectors
     check_all([
         (lr_holds, f"--lr {base.lr}: must be above 0"),
+        (clip_holds, f"--clip {base.clip}: must be above 0"),
         (vectors_hold, "--freeze-vectors: there are none; give some with --vectors"),
         (taken is None, f"--tasks {taken}: PyTorch needs this name for itself; give the task another"),
         (0 <= warmup_epochs < base.epochs, f"--warmup-epochs {warmup_epochs}: must be from 0 to "
@@ -215,15 +217,17 @@ def plan(
     warmup_epochs:int=0,     # of hard sharing first, part of the joint epochs
     tolerance:float=0.,      # of the selection, points of dev score, see `select`
     at_rounds=(),            # rounds to take one after the other instead of selecting
+    clip=None,               # longest gradient of a batch, > 0; the preset's if None
     order=None,              # of several tasks, one of `ORDERS`; the preset's if None
     weights=None,            # {task: task weight, > 0} of all that trains jointly; 1 if not named
     **settings,              # further fields of `Config`, the same for all runs
 )->list:                     # configurations, what is needed before what needs it
     "The runs of a study, seed by seed. Raises InputError for what cannot be done."
-    base = with_weights(Config(**settings), weights or {})
+    base = with_weights(Config(clip=clip, order=order, **settings), weights or {})
     check_plan(methods, base, rounds, final_density, flat, warmup_epochs, tolerance, at_rounds)
-    order = order or PRESETS[base.preset].order
-    base = replace(base, digest=load_data(*text_of(base), data)[2], order=order)
+    preset = PRESETS[base.preset]
+    base = replace(base, clip=clip or preset.clip, order=order or preset.order,
+                   digest=load_data(*text_of(base), data)[2])
     pruned = dict(rounds=rounds, final_density=final_density, flat=flat)
     search = replace(base, method="search", epochs=epochs_per_round, weights=False, **pruned)
     configs = []

@@ -7,7 +7,7 @@ __all__ = ['TRAINED_IN', 'NEWSWIRE_SIZE', 'NEWSWIRE_COLUMNS', 'KNOWN', 'SPLITS',
            'begin_spans', 'check_span_labels', 'span_labels', 'task_labels', 'hold_out', 'drop_unlabelled', 'words_of',
            'make_tasks', 'related_name', 'add_related', 'newswire', 'read_splits', 'described_corpus', 'corpus_cache',
            'corpus_folder', 'named_corpus', 'own_corpus', 'read_toml', 'pick_tasks', 'related_pairs', 'toml_tasks',
-           'newswire_tasks', 'corpus_tasks', 'position_task', 'load_tasks']
+           'newswire_tasks', 'corpus_tasks', 'position_labels', 'position_task', 'load_tasks']
 
 # %% ../../nbs/text/corpora.ipynb #07d7e82e
 import os, re, tomllib
@@ -16,7 +16,7 @@ from itertools import chain, compress
 from operator import itemgetter
 from pathlib import Path
 from ..files import check_shape
-from ..tagging import SPAN, InputError, Task, position_labels, to_spans, to_tags
+from ..tagging import SPAN, InputError, Task, to_spans, to_tags
 from .newswire import newswire_rows
 from .readers import Table, join_tables, read_corpus, table_part, text_lines
 from .related import related_labels
@@ -393,6 +393,13 @@ def corpus_tasks(
         if task not in found: raise InputError(
             f"--corpus {spec}: no task {task!r} in what is here of {name}; there is {', '.join(found)}")
     return {new: replace(found[task], name=new) for task, new in chosen.items()} or found
+
+# %% ../../nbs/text/corpora.ipynb #c7484154
+def position_labels(
+    n_tokens:int, # length of the sentence, >= 0
+)->list:          # n_tokens labels '0', '1', … in order; '99' is the largest
+    "Labels of position prediction (paper, section on negative transfer): min(index from 0, 99)."
+    return [str(min(i, 99)) for i in range(n_tokens)]
 
 # %% ../../nbs/text/corpora.ipynb #91b9d124
 def position_task(
