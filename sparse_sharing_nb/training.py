@@ -33,7 +33,7 @@ def make_batch(
 class Settings:
     "How to train. The defaults are the preset `fast`."
     optimiser:str="adam"       # 'adam', or 'sgd' with momentum
-    lr:float=1.5e-3            # learning rate at its highest, > 0
+    lr:float=3e-3              # learning rate at its highest, > 0
     momentum:float=.9          # of sgd, 0 to 1
     warm_up:float=.05          # share of all steps in which the learning rate rises, 0 <= warm_up < 1
     decay:str="cosine"         # 'cosine' to 0 at the end, or 'inverse': lr/(1 + 0.05*epoch)
