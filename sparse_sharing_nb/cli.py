@@ -284,6 +284,7 @@ SETTINGS = """preset lr batch_size clip order weights vectors freeze_vectors tra
               n_layers crf device rounds final_density epochs_per_round flat warmup_epochs tolerance at_rounds
               """.split()
 
+# %% ../nbs/cli.ipynb #0b8d51c4
 def text_asked_for(
     args, # what `make_parser` parsed: corpus, data, tasks, train_sentences
 )->tuple: # (names of the corpora, names of the tasks)

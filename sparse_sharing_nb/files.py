@@ -112,7 +112,11 @@ CONFIG = _fields(
     method=_text, trained=_some_names, seed=_seed, tasks=_some_names, epochs=_count,
     corpus=_names, needs=_names, hidden=_size(10_000), n_layers=_size(100),
     rounds=_count, final_density=_number)
-CONFIG["properties"]["at_round"] = {"type": ["integer", "boolean"]}    # newer than some records
+CONFIG["properties"] |= {    # newer than some records
+    "at_round": {"type": ["integer", "boolean"]},
+    "clip": {"type": ["number", "boolean"]},
+    "order": {"enum": ["together", "shuffled", False]},
+    "weights": {"type": ["array", "boolean"], "items": _number}}
 
 _EPOCH = _fields(epoch=_count, mean_dev=_number, dev=_values(_per_cent), **_cost)
 HISTORY = {"type": "array", "minItems": 1, "items": _EPOCH}

@@ -32,7 +32,7 @@ from ..tagging import InputError, build_vocab, encode, word_forms
 from ..tagging import reported_score, sentence_counts
 from ..text.corpora import load_tasks
 from ..text.vectors import load_vectors
-from ..training import ORDERS, PRESETS, best_epoch, copy_weights, predict
+from ..training import PRESETS, best_epoch, copy_weights, predict
 
 # %% ../../nbs/runs/study.ipynb #514d08f0
 def text_of(
@@ -117,7 +117,7 @@ def check_training(
     warmup_epochs, # of hard sharing
 ):
     "Raise InputError for what no training could do."
-    if base.order: choose("--order", base.order, ORDERS)
+    if base.order: choose("--order", base.order, ("together", "shuffled"))
     taken = next((task for task in base.tasks if hasattr(torch.nn.ModuleDict(), task)), None)
     lr_holds = base.lr is None or base.lr > 0
     clip_holds = base.clip is None or base.clip > 0
@@ -218,7 +218,7 @@ def plan(
     tolerance:float=0.,      # of the selection, points of dev score, see `select`
     at_rounds=(),            # rounds to take one after the other instead of selecting
     clip=None,               # longest gradient of a batch, > 0; the preset's if None
-    order=None,              # of several tasks, one of `ORDERS`; the preset's if None
+    order=None,              # of several tasks, see `joint_batches`; the preset's if None
     weights=None,            # {task: task weight, > 0} of all that trains jointly; 1 if not named
     **settings,              # further fields of `Config`, the same for all runs
 )->list:                     # configurations, what is needed before what needs it
