@@ -303,6 +303,7 @@ def difference_and_t(
     low, high = found["t"]
     return f"{difference_cell(found)} t [{low:+.2f}, {high:+.2f}]"
 
+# %% ../../nbs/runs/report.ipynb #6d0b7e15
 def differences_text(
     rows:list,       # of `make_table`
     split:str="dev", # or 'test'

@@ -74,6 +74,7 @@ def shapes_of(
     "What must be equal for weights to fit."
     return {name: tensor.shape for name, tensor in tensors.items()}
 
+# %% ../../nbs/runs/resume.ipynb #7e2a9b43
 def load_state(
     path,  # file that `save_state` wrote, or is going to write
     model, # the network that is going to receive it

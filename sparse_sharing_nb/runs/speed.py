@@ -100,20 +100,16 @@ class Workload:
     settings:Settings
     batches:dict       # {task: arrays of sentence numbers, each of sentences of one length}
     masks:dict         # {task: keep-mask of half of the weights}
-
     def part(self, task)->Split:
         "The training part of a task."
         return self.data.splits[task]["train"]
-
     def n_tokens(self)->int:
         "Tokens of all batches."
-        sentences = {task: np.concatenate(batches) for task, batches in self.batches.items()}
-        return int(sum(np.diff(self.part(task).starts)[chosen].sum() for task, chosen in sentences.items()))
-
+        lengths = {task: np.diff(self.part(task).starts) for task in self.batches}
+        return sum(int(lengths[task][np.concatenate(found)].sum()) for task, found in self.batches.items())
     def tensors(self, task)->list:    # (Batch, labels) pairs
         "The batches of a task as the network reads them."
         return [make_batch(self.data, self.part(task), sentences) for sentences in self.batches[task]]
-
     def train(self, masks=None, together=False):    # as for `fit`; a batch of every task in each step?
         "Train on every batch once."
         groups = [[(task, sentences)] for task, found in self.batches.items() for sentences in found]

@@ -17,6 +17,7 @@ from dataclasses import asdict, replace
 from functools import lru_cache
 from importlib.metadata import version
 from importlib.util import find_spec
+from itertools import product
 from pathlib import Path
 import torch
 from ..baselines import CONTROLS, hierarchical_masks, train_hard, train_single, train_subnet
@@ -120,7 +121,7 @@ def check_training(
     if base.order: choose("--order", base.order, ("together", "shuffled"))
     taken = next((task for task in base.tasks if hasattr(torch.nn.ModuleDict(), task)), None)
     lr_holds = base.lr is None or base.lr > 0
-    clip_holds = base.clip is None or base.clip > 0
+    clip_holds = base.clip is None or base.clip is False or base.clip > 0
     vectors_hold = base.vectors != "none" or not base.freeze_vectors
     check_all([
         (lr_holds, f"--lr {base.lr}: must be above 0"),
@@ -130,6 +131,7 @@ def check_training(
         (0 <= warmup_epochs < base.epochs, f"--warmup-epochs {warmup_epochs}: must be from 0 to "
             f"{base.epochs-1}, they are part of the joint epochs")])
 
+# %% ../../nbs/runs/study.ipynb #4c9f1d68
 def check_installed(
     base:Config, # what all runs have in common
 ):
@@ -217,24 +219,19 @@ def plan(
     warmup_epochs:int=0,     # of hard sharing first, part of the joint epochs
     tolerance:float=0.,      # of the selection, points of dev score, see `select`
     at_rounds=(),            # rounds to take one after the other instead of selecting
-    clip=None,               # longest gradient of a batch, > 0; the preset's if None
-    order=None,              # of several tasks, see `joint_batches`; the preset's if None
     weights=None,            # {task: task weight, > 0} of all that trains jointly; 1 if not named
     **settings,              # further fields of `Config`, the same for all runs
 )->list:                     # configurations, what is needed before what needs it
     "The runs of a study, seed by seed. Raises InputError for what cannot be done."
-    base = with_weights(Config(clip=clip, order=order, **settings), weights or {})
+    base = with_weights(Config(**settings), weights or {})
     check_plan(methods, base, rounds, final_density, flat, warmup_epochs, tolerance, at_rounds)
-    preset = PRESETS[base.preset]
-    base = replace(base, clip=clip or preset.clip, order=order or preset.order,
-                   digest=load_data(*text_of(base), data)[2])
-    pruned = dict(rounds=rounds, final_density=final_density, flat=flat)
-    search = replace(base, method="search", epochs=epochs_per_round, weights=False, **pruned)
-    configs = []
-    for seed in seeds:
-        for method in methods:
-            model = replace(base, method=method, seed=seed, tolerance=tolerance)
-            configs += plan_method(model, replace(search, seed=seed), warmup_epochs, at_rounds)
+    how, digest, configs = settings_of(base), load_data(*text_of(base), data)[2], []
+    base = replace(base, clip=how.clip, order=how.order, digest=digest)
+    search = replace(base, method="search", epochs=epochs_per_round, weights=False,
+                     rounds=rounds, final_density=final_density, flat=flat)
+    for seed, method in product(seeds, methods):
+        model = replace(base, method=method, seed=seed, tolerance=tolerance)
+        configs += plan_method(model, replace(search, seed=seed), warmup_epochs, at_rounds)
     return list(dict.fromkeys(configs))
 
 # %% ../../nbs/runs/study.ipynb #c6bbcd8b
