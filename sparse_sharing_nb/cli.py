@@ -115,6 +115,10 @@ def search_arguments(
         help="end a round once an epoch adds at most X points of dev score")
     add("--warmup-epochs", type=int, metavar="N",
         help="epochs of hard sharing first, part of the joint epochs (default: a quarter)")
+    add("--branch-epochs", type=at_least_one, metavar="N",
+        help="of sparse-one-stage: epochs of each task alone, part of the joint epochs (default: a quarter)")
+    add("--branch-density", type=float, default=.5, metavar="X",
+        help="of sparse-one-stage: share of weights that each task may claim (default: 0.5)")
     add("--tolerance", type=float, default=0., metavar="X",
         help="points of dev score to give up for a sparser subnet (default: 0)")
     add("--at-rounds", type=seeds, default=(), metavar="1-3",
@@ -123,9 +127,9 @@ def search_arguments(
 # %% ../nbs/cli.ipynb #e73329fc
 METHODS_HELP = """single: a network per task; subnet: a task alone in its subnet; hard: one network for
     all; soft: a network per task, stitched together; hierarchical: the first task reads a lower
-    layer; sparse: one network, a subnet per task; sparse-no-warmup: the same from random weights; and
-    with masks that nobody selected: sparse-shuffled, sparse-independent, sparse-swapped
-    (default: single,hard,sparse)"""
+    layer; sparse: one network, a subnet per task; sparse-no-warmup: the same from random weights;
+    sparse-one-stage: masks that need no search; and with masks that nobody selected: sparse-shuffled,
+    sparse-independent, sparse-swapped (default: single,hard,sparse)"""
 
 def study_arguments(
     parser, # of the subcommand
@@ -281,7 +285,8 @@ def make_parser()->argparse.ArgumentParser: # what it parses has `action`, the f
 
 # %% ../nbs/cli.ipynb #782af63c
 SETTINGS = """preset lr batch_size clip order weights vectors freeze_vectors train_sentences hidden
-              n_layers crf device rounds final_density epochs_per_round flat warmup_epochs tolerance at_rounds
+              n_layers crf device rounds final_density epochs_per_round flat warmup_epochs
+              branch_epochs branch_density tolerance at_rounds
               """.split()
 
 # %% ../nbs/cli.ipynb #0b8d51c4
@@ -305,6 +310,7 @@ def plan_study(
     settings = {name: getattr(args, name) for name in SETTINGS}
     settings |= dict(corpus=corpus, tasks=tasks, epochs=args.epochs or PRESETS[args.preset].epochs)
     if args.warmup_epochs is None: settings["warmup_epochs"] = settings["epochs"]//4
+    if args.branch_epochs is None: settings["branch_epochs"] = max(1, settings["epochs"]//4)
     return study.plan(args.methods, args.seeds, args.data, **settings)
 
 # %% ../nbs/cli.ipynb #8a58b5ac

@@ -8,7 +8,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 NBS, PACKAGE = ROOT/"nbs", ROOT/"sparse_sharing_nb"
-METHOD = "tagging crf network training pruning selection merging joint baselines".split()
+METHOD = "tagging crf network training pruning selection merging joint baselines one_stage".split()
 MAY_IMPORT = {
     "files": {"tagging"},
     "text": {"tagging", "files", "text"},
@@ -16,9 +16,9 @@ MAY_IMPORT = {
     "explorer": {*METHOD, "files", "text", "runs", "explorer"}}
 ROWS = {
     "core": "index 01_tagging 02_network 03_training 04_pruning 05_selection 06_merging 07_joint "
-            "08_baselines 10_negative_transfer",
-    "findings": "findings/claims findings/task_weights findings/density findings/relatedness "
-                "findings/rewinding",
+            "08_baselines 09_one_stage 10_negative_transfer",
+    "findings": "findings/claims findings/task_weights findings/room findings/density "
+                "findings/relatedness findings/rewinding",
     "text": "text/newswire text/related text/readers text/corpora text/vectors text/downloads "
             "text/own_corpus",
     "runs": "runs/resume runs/models runs/study runs/intervals runs/report runs/speed",

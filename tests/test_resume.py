@@ -6,7 +6,7 @@ import pytest
 from safetensors.numpy import load_file
 
 PROGRAM = Path(sys.executable).with_name("sparse-sharing")
-METHODS = "single,subnet,hard,soft,hierarchical,sparse,sparse-independent"
+METHODS = "single,subnet,hard,soft,hierarchical,sparse,sparse-independent,sparse-one-stage"
 SIZES = "--train-sentences 300 --hidden 16 --epochs 4 --rounds 2 --epochs-per-round 2 --warmup-epochs 1"
 COMMAND = [PROGRAM, "study", "--tasks", "pos,ner", "--methods", METHODS, *SIZES.split(), "--workers", "2"]
 
@@ -46,7 +46,7 @@ def uninterrupted(tmp_path_factory):
 
 def test_nothing_half_done_is_left(uninterrupted):
     weights, scores = uninterrupted
-    assert len(scores) == 12              # warm-up, 2 searches, 2 single, 2 subnets, 5 of both tasks
+    assert len(scores) == 15    # warm-up, 2 searches, branches, single, subnets, 6 of both tasks
     files = {file.removesuffix(".safetensors") for _, file, _ in weights}
     assert files == {"model", "round-0", "round-1", "round-2"}
 

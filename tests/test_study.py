@@ -25,7 +25,7 @@ def study(out, *arguments):
     "Run a study; its records by what was trained."
     assert main(["study", *arguments, "--out", str(out)]) is None
     records = [json.loads(path.read_text()) for path in out.glob("runs/*/record.json")]
-    return {"+".join(r["tasks"]): r for r in records if r["method"] not in ("warmup", "search", "hard")}
+    return {"+".join(r["tasks"]): r for r in records if r["method"] not in ("warmup", "search", "branch", "hard")}
 
 
 @pytest.fixture(scope="module")
@@ -76,8 +76,9 @@ def test_same_seed_same_bits_in_another_process(tmp_path):
 
 def test_records_run_again(tmp_path):
     "Configurations, as they stand in the records, are enough to make every number again."
-    methods = "hard,soft,hierarchical,sparse,sparse-no-warmup,sparse-shuffled,sparse-swapped"
-    sizes = "--train-sentences 150 --epochs 2 --rounds 2 --epochs-per-round 1 --warmup-epochs 1 --hidden 16"
+    methods = ("hard,soft,hierarchical,sparse,sparse-no-warmup,sparse-shuffled,sparse-swapped,"
+               "sparse-one-stage")
+    sizes = "--train-sentences 150 --epochs 3 --rounds 2 --epochs-per-round 1 --warmup-epochs 1 --hidden 16"
     how = "--lr 8e-3 --batch-size 8"
     study(tmp_path/"first", "--tasks", "pp,ner", "--methods", methods, *sizes.split(), *how.split())
     records = read_records(tmp_path/"first")
@@ -88,6 +89,7 @@ def test_records_run_again(tmp_path):
     models = {r["method"]: r for r in records}
     overlap = {name: r["overlap"]["all"]["ratio"] for name, r in models.items() if "overlap" in r}
     assert overlap["sparse-shuffled"] == overlap["sparse-swapped"] == overlap["sparse"]
+    assert models["sparse-one-stage"]["epoch_equivalents"] == pytest.approx(models["hard"]["epoch_equivalents"])
     assert overlap["sparse"] != overlap["hierarchical"]
     assert models["sparse-swapped"]["density"]["pp"] == models["sparse"]["density"]["ner"]
 

@@ -54,7 +54,8 @@ class Config(Training):
     flat:float=False              # a round ends at fewer points of dev score, see `Settings`; or off
     tolerance:float=0.            # of the selection, points of dev score, see `select`
     at_round:int=False            # the round to take, >= 1; selected on dev if False
-    needs:tuple=()                # ids of the runs this one starts from: warm-up, searches
+    branch_density:float=False    # share of a branch's weights that may be elected, 0 < d <= 1
+    needs:tuple=()                # ids of the runs this one starts from: warm-up, searches or branches
 
     @property
     def id(self)->str: # 12 hexadecimal digits
