@@ -17,8 +17,8 @@ MAY_IMPORT = {
 ROWS = {
     "core": "index 01_tagging 02_network 03_training 04_pruning 05_selection 06_merging 07_joint "
             "08_baselines 09_one_stage 10_negative_transfer",
-    "findings": "findings/claims findings/task_weights findings/room findings/density "
-                "findings/relatedness findings/rewinding",
+    "findings": "findings/claims findings/task_weights findings/room findings/election "
+                "findings/density findings/relatedness findings/rewinding",
     "text": "text/newswire text/related text/readers text/corpora text/vectors text/downloads "
             "text/own_corpus",
     "runs": "runs/resume runs/models runs/study runs/intervals runs/report runs/speed",

@@ -5,10 +5,10 @@
 # %% auto #0
 __all__ = ['METHODS', 'KINDS', 'text_of', 'no_garbage', 'digest_of', 'load_data', 'choose', 'check_all', 'check_search',
            'check_branches', 'check_training', 'check_installed', 'check_plan', 'ids_of', 'with_finders', 'plan_method',
-           'with_weights', 'plan', 'check_writable', 'peak_memory_mb', 'git', 'commit_of', 'provenance', 'is_complete',
-           'read_record', 'run', 'start_network', 'carry_out', 'do_search', 'do_training', 'load_branches',
-           'choose_masks', 'train_by_method', 'cost_of', 'make_record', 'score_split', 'describe_model', 'counting_bar',
-           'run_and_count', 'headline', 'n_passes', 'ready_runs', 'run_all']
+           'with_weights', 'finders_of', 'plan', 'check_writable', 'peak_memory_mb', 'git', 'commit_of', 'provenance',
+           'is_complete', 'read_record', 'run', 'start_network', 'carry_out', 'do_search', 'do_training',
+           'load_branches', 'choose_masks', 'train_by_method', 'cost_of', 'make_record', 'score_split',
+           'describe_model', 'counting_bar', 'run_and_count', 'headline', 'n_passes', 'ready_runs', 'run_all']
 
 # %% ../../nbs/runs/study.ipynb #b42d01e3
 import gc, hashlib, json, math, os, platform, re, shutil, signal, subprocess, sys, tempfile, threading
@@ -226,19 +226,27 @@ def with_weights(
     full = tuple(weights.get(task, 1.) for task in base.tasks)
     return replace(base, weights=full if set(full) != {1.} else False)
 
+# %% ../../nbs/runs/study.ipynb #750e5a83
+def finders_of(
+    base:Config, # what all runs have in common
+    branch_epochs, epochs_per_round, rounds, final_density, flat, # see `plan`
+)->dict:         # {'search' or 'branch': Config}, but for task and seed
+    "How a task finds its mask."
+    branch = replace(base, method="branch", epochs=branch_epochs, weights=False)
+    search = replace(branch, method="search", epochs=epochs_per_round, flat=flat)
+    search = replace(search, rounds=rounds, final_density=final_density)
+    return dict(search=search, branch=branch)
+
 # %% ../../nbs/runs/study.ipynb #96a7a24b
 def plan(
     methods=("single",), seeds=(0,), # keys of `METHODS`; whole numbers from 0
     data=None,               # folder of known corpora
-    rounds:int=6,            # of a mask search, >= 1
-    final_density:float=.1,  # share of weights kept after the last round, 0 < f <= 1
+    rounds:int=6, final_density:float=.1, # of a mask search, see `imp`
     epochs_per_round:int=2,  # of a mask search
     flat:float=False,        # points of dev score below which a round ends, see `Settings`
     warmup_epochs:int=0,     # of hard sharing first, part of the joint epochs
-    branch_epochs:int=2,     # of each task by itself, with one stage; part of the joint epochs
-    branch_density:float=.5, # share of a branch's weights that may be elected, 0 < d <= 1
-    tolerance:float=0.,      # of the selection, points of dev score, see `select`
-    at_rounds=(),            # rounds to take one after the other instead of selecting
+    branch_epochs:int=2, branch_density:float=.5, # of one stage, see `train_one_stage`
+    tolerance:float=0., at_rounds=(), # see `select`; rounds to take instead of selecting
     weights=None,            # {task: task weight, > 0} of all that trains jointly; 1 if not named
     **settings,              # further fields of `Config`, the same for all runs
 )->list:                     # configurations, what is needed before what needs it
@@ -248,13 +256,11 @@ def plan(
     check_branches(methods, base, warmup_epochs, branch_epochs, branch_density)
     how, digest, configs = settings_of(base), load_data(*text_of(base), data)[2], []
     base = replace(base, clip=how.clip, order=how.order, digest=digest)
-    branch = replace(base, method="branch", epochs=branch_epochs, weights=False)
-    search = replace(branch, method="search", epochs=epochs_per_round,
-                     rounds=rounds, final_density=final_density, flat=flat)
+    finders = finders_of(base, branch_epochs, epochs_per_round, rounds, final_density, flat)
     base = replace(base, tolerance=tolerance, branch_density=branch_density)
     for seed, method in product(seeds, methods):
         model = replace(base, method=method, seed=seed)
-        configs += plan_method(model, dict(search=search, branch=branch), warmup_epochs, at_rounds)
+        configs += plan_method(model, finders, warmup_epochs, at_rounds)
     return list(dict.fromkeys(configs))
 
 # %% ../../nbs/runs/study.ipynb #c6bbcd8b
@@ -422,6 +428,7 @@ def load_branches(
         found[record["tasks"][0]] = network.state_dict()
     return found
 
+# %% ../../nbs/runs/study.ipynb #d0e43a96
 def choose_masks(
     config:Config, # its `tolerance`, `at_round`, `branch_density` and `device` are looked at
     before:list,   # records of what was needed, searches among them
