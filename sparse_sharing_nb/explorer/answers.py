@@ -83,6 +83,8 @@ class Answers:
     ):
         self.material, self.lock = material, threading.Lock()
         self.scores = {}    # {(task, number of weights kept, placement): [score, low, high]}
+        everything = full_mask(material.model)
+        self.dense = {task: cut_out(material, task, everything) for task in material.searches}
         self.trainings = {} # {setting as text: JointTraining}, see `start_training`
         self.queue = threading.Lock()    # held by the training that runs
 
@@ -122,13 +124,11 @@ def tags_at(
     for words in tokenize(text[:LONGEST]): found.append(dict(words=words, tags={}, dense={}))
     with a.lock:
         torch.set_num_threads(1)
-        for task, n_keep in setting.kept.items():
-            subnet = cut_out(material, task, make_masks(material, setting)[task])
-            dense = cut_out(material, task, full_mask(material.model))
-            how = material.data.vocab, material.data.schemes[task]
+        for task, mask in make_masks(material, setting).items():
+            subnet, how = cut_out(material, task, mask), (material.data.vocab, material.data.schemes[task])
             for one in found:
                 one["tags"][task] = tag_words(subnet, task, one["words"], *how)
-                one["dense"][task] = tag_words(dense, task, one["words"], *how)
+                one["dense"][task] = tag_words(a.dense[task], task, one["words"], *how)
     return found
 
 # %% ../../nbs/explorer/answers.ipynb #14746826

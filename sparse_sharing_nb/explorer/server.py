@@ -8,7 +8,7 @@ __all__ = ['MOST_BYTES', 'MOST_QUESTIONS', 'HEADERS', 'is_local', 'way_out', 'ma
            'run_server', 'serve']
 
 # %% ../../nbs/explorer/server.ipynb #839459ab
-import asyncio, hmac, json, secrets, socket, threading, webbrowser
+import asyncio, hmac, json, logging, secrets, socket, threading, webbrowser
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from ipaddress import ip_address
@@ -168,16 +168,21 @@ class QuestionHandler(Guarded):
     async def post(self, what):
         kind = self.request.headers.get("Content-Type", "")
         if not kind.startswith("application/json"): raise HTTPError(415)
-        try: self.write(await self.desk.ask(what, json.loads(self.request.body)))
-        except InputError as error: self.why = str(error)
-        except (ValueError, RecursionError): self.why = "this is not JSON"
-        if self.why: raise HTTPError(400)
+        try: self.write(await self.desk.ask(what, self.read_body()))
+        except InputError as error:
+            self.why = str(error)
+            raise HTTPError(400) from None
+
+    def read_body(self):
+        try: return json.loads(self.request.body)
+        except (ValueError, RecursionError): raise InputError("this is not JSON") from None
 
 # %% ../../nbs/explorer/server.ipynb #84777c69
 def make_server(
     desk:Desk, # where questions are answered
 )->HTTPServer: # to be given sockets
     "The server, with its bounds."
+    logging.getLogger("tornado").setLevel(logging.ERROR)    # who was refused need not fill the terminal
     at = dict(desk=desk)
     app = Application([("/", PageHandler, at), (r"/ask/(\w{1,20})", QuestionHandler, at)],
                       default_handler_class=Guarded, default_handler_args=at)
