@@ -6,7 +6,7 @@ const PRUNED = "pruned", SHUFFLED = "independently shuffled", HIERARCHICAL = "hi
 const PLACEMENTS = [PRUNED, SHUFFLED, HIERARCHICAL];
 const NOBODY = "#E6E6E6", ALL = "#444444", INK = "#1a1a1a";
 const REMEMBERED = 8;    // joint trainings that stay in the table
-const SIDE = 12;         // of the square of a weight, in pixels
+const SIDE = 7;          // of the square of a weight, in pixels
 
 // ---------------------------------------------------------------- helpers
 

@@ -124,7 +124,7 @@ def ask_places(
     text = ("Little is kept, and little is lost. Now move the weights that are kept to random places: the "
             f"densities stay. What happens to the score of {task}?")
     after = ("It matters which weights are kept, not only how many. But these were never trained in this "
-             "place. To be fair, press “train jointly” here and “as pruned”, and compare again.")
+             "place. To be fair, train them jointly, here and “as pruned”, and compare again.")
     moved = make_setting(material, keep_little, "independently shuffled")
     setting = write_setting(material, moved)
     return dict(text=text, answer=after, setting=setting, measure="loss", choices=CHOICES)
