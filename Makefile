@@ -14,13 +14,11 @@ help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' Makefile
 
 demo: .venv/demo.ok ## run a small study; tables and figures go to demo/
-	@echo "== the explorer's small model, kept in your cache folder"
-	$(BIN)/sparse-sharing explore --prepare
 	@echo "== a small study on the built-in corpus: sparse-sharing $(DEMO); output in demo/"
 	$(BIN)/sparse-sharing $(DEMO)
 
 explore: .venv/page.ok ## move the pruning rates on a page in your browser
-	@echo "== the explorer; trains its small model first if there is none (under a minute, once)"
+	@echo "== the explorer"
 	$(BIN)/sparse-sharing explore
 
 test: .venv/test.ok ## run all tests: library, every notebook, drift, packaging
@@ -64,8 +62,7 @@ endif
 	@echo '# $(TORCH)' >> $@
 
 .venv/lab.ok: EXTRAS = [notebooks]
-.venv/page.ok: EXTRAS = [page]
-.venv/test.ok: EXTRAS = [notebooks,page,glove,dev]
+.venv/test.ok: EXTRAS = [notebooks,glove,dev]
 .venv/demo.ok .venv/lab.ok .venv/page.ok .venv/test.ok: .venv/torch.txt settings.ini setup.py pyproject.toml
 	@echo "== installs sparse_sharing_nb$(EXTRAS) into .venv (minutes the first time)"
 	@$(FORGET_HALF)

@@ -16,7 +16,7 @@ setup(
     long_description=(here/"README.md").read_text(encoding="utf-8"), long_description_content_type="text/markdown",
     classifiers=["Framework :: Jupyter", f"Intended Audience :: {cfg['audience']}",
                  *(f"Programming Language :: Python :: {v}" for v in words("python_versions"))],
-    packages=find_packages(include=[cfg["lib_path"] + "*"]),
+    packages=find_packages(include=[cfg["lib_path"] + "*"]), include_package_data=True,    # see MANIFEST.in
     install_requires=words("requirements"),
     extras_require={key.removesuffix("_requirements"): words(key) for key in cfg if key.endswith("_requirements")},
     entry_points={"console_scripts": words("console_scripts"),

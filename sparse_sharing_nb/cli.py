@@ -154,22 +154,29 @@ def explore_arguments(
     "The arguments of `explore`."
     add = parser.add_argument
     add("--study", metavar="DIR", help="""folder of a study with mask searches
-        (default: a small one of its own, made the first time)""")
+        (default: a small one that comes along)""")
     add("--data", metavar="DIR",
         help="folder that holds the study's corpus (default: SPARSE_SHARING_DATA)")
     add("--ip", default="127.0.0.1", metavar="ADDRESS",
         help="where to listen (default: 127.0.0.1, this machine only)")
     add("--port", type=int, default=0, metavar="N", help="default: one that is free")
+    add("--host", action="append", default=[], metavar="NAME",
+        help="a name of this machine that is answered too; may be given several times")
+    add("--no-token", action="store_true",
+        help="let in whoever reaches the machine (default: where others can, the link holds a secret)")
     add("--no-browser", action="store_true", help="print the address and open no browser")
-    add("--prepare", action="store_true", help="make the small study if it is not there yet, and stop")
+    add("--export", metavar="FILE", help="write a page that needs no server, and stop (takes minutes)")
 
+# %% ../nbs/cli.ipynb #e765196f
 def do_explore(
     args, # what `make_parser` parsed
 ):
     "Show the explorer until Ctrl-C. Raises InputError for what it cannot show."
-    from sparse_sharing_nb.explorer import page
-    if args.prepare: print(f"the explorer's small study is in {page.own_study()}")
-    else: page.serve(args.study, args.data, args.ip, args.port, not args.no_browser)
+    from sparse_sharing_nb.explorer.export import export_explorer
+    from sparse_sharing_nb.explorer.server import serve
+    if args.export: return export_explorer(args.export, args.study, args.data)
+    where, browser = (args.ip, args.port), not args.no_browser
+    serve(args.study, args.data, *where, browser, args.host, not args.no_token)
 
 # %% ../nbs/cli.ipynb #80e4c0af
 def corpora_arguments(
@@ -247,7 +254,7 @@ DESCRIPTIONS = {
     "redraw": """Make table.md, table.json and figures/ from DIR/runs or DIR/records.jsonl.gz;
         nothing is trained.""",
     "explore": """Open the explorer: sliders for the densities, live overlap and scores.
-        Needs the extra page (Voilà).""",
+        It is open to this machine only, unless --ip says otherwise.""",
     "corpora": "Print tasks, size, licence and place of every corpus.",
     "download": "Show its licence, ask, fetch the files once and check them.",
     "bench": "Time training, tagging, their parts and the machine's floor; one core, one run."}

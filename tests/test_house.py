@@ -22,7 +22,7 @@ ROWS = {
     "text": "text/newswire text/related text/readers text/corpora text/vectors text/downloads "
             "text/own_corpus",
     "runs": "runs/resume runs/models runs/study runs/intervals runs/report runs/speed",
-    "explorer": "explorer/densities explorer/pictures explorer/page",
+    "explorer": "explorer/densities explorer/answers explorer/page explorer/server explorer/export",
     "others": "crf files cli"}
 NOTEBOOKS = [name for row in ROWS.values() for name in row.split()]
 CORE = ROWS["core"].split()
