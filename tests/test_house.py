@@ -19,7 +19,7 @@ ROWS = {
             "08_baselines 10_negative_transfer",
     "findings": "findings/claims findings/task_weights findings/density findings/relatedness "
                 "findings/rewinding",
-    "text": "text/newswire text/related text/readers text/corpora text/vectors text/downloads "
+    "text": "text/newswire text/related text/readers text/schemes text/corpora text/vectors text/downloads "
             "text/own_corpus",
     "runs": "runs/resume runs/models runs/study runs/intervals runs/report runs/speed",
     "explorer": "explorer/densities explorer/pictures explorer/page",
