@@ -8,7 +8,7 @@ __all__ = ['CORPUS_HELP', 'METHODS_HELP', 'SUMMARIES', 'DESCRIPTIONS', 'EXAMPLES
            'study_arguments', 'explore_arguments', 'do_explore', 'corpora_arguments', 'download_arguments',
            'do_corpora', 'do_download', 'tag_arguments', 'redraw_arguments', 'bench_arguments', 'make_parser',
            'text_asked_for', 'plan_study', 'do_study', 'note_command', 'repeatable_command', 'do_redraw', 'do_bench',
-           'do_tag', 'main']
+           'to_be_tagged', 'do_tag', 'nobody_reads', 'one_line', 'shown_log', 'main']
 
 # %% ../nbs/cli.ipynb #38d5ea5d
 import argparse, os, shlex, sys
@@ -210,9 +210,18 @@ def tag_arguments(
     parser, # of the subcommand
 ):
     "The arguments of `tag`."
-    parser.add_argument("--model", required=True, metavar="DIR/runs/ID", help="the folder of a finished run")
-    parser.add_argument("text", nargs="?", help="the text (default: standard input)")
+    add = parser.add_argument
+    add("--model", required=True, metavar="DIR/runs/ID", help="the folder of a finished run")
+    add("text", nargs="?", help="the text (default: standard input)")
+    add("--file", metavar="FILE", help="a file of raw text, of any size")
+    add("--column-file", metavar="FILE", help="""a file of words that are cut already, one per line, an empty
+        line after each sentence; or .conllu, .conllup, .iob2""")
+    add("--word", type=at_least_one, metavar="N", help="""which of its columns is the word (default: the
+        first; where words are numbered the second)""")
+    add("--format", choices=("columns", "conllu", "jsonl"), default="columns", help="""what is printed:
+        the word, or the columns of the file, and a column per task (default); CoNLL-U; or JSON lines""")
 
+# %% ../nbs/cli.ipynb #f1405f99
 def redraw_arguments(
     parser, # of the subcommand
 ):
@@ -229,7 +238,7 @@ def bench_arguments(
 # %% ../nbs/cli.ipynb #5e22e54b
 SUMMARIES = {
     "study": "train and compare: records, a table and figures",
-    "tag": "tag raw text with a trained model",
+    "tag": "tag text or a file with a trained model",
     "redraw": "make tables and figures again from the records of a study",
     "explore": "move the pruning rates on a page in the browser",
     "corpora": "list the corpora that are known",
@@ -239,7 +248,7 @@ SUMMARIES = {
 DESCRIPTIONS = {
     "study": """Train every method on every seed, in parallel; write DIR/runs/<id>/record.json,
         DIR/table.md, DIR/table.json, DIR/figures/*.png.""",
-    "tag": "Print a row per word with its tags; the output is a column file.",
+    "tag": "Print a row per word with its tags; the output is a file that --corpus can read.",
     "redraw": """Make table.md, table.json and figures/ from DIR/runs or DIR/records.jsonl.gz;
         nothing is trained.""",
     "explore": """Open the explorer: sliders for the densities, live overlap and scores.
@@ -374,35 +383,85 @@ def do_bench(
         with atomic_path(args.json) as part: part.write_text(text, encoding="utf-8")
 
 # %% ../nbs/cli.ipynb #3c78b43b
-def do_tag(
-    args, # what `make_parser` parsed: model, text
-):
-    "Print a row per word, an empty line after each sentence. Raises InputError if there is no model."
+def to_be_tagged(
+    args, # what `make_parser` parsed: text, file, column_file, word
+):        # triples, see `runs.tagger`
+    "The sentences that are to be tagged. Raises InputError for two sources, or an unreadable one."
+    import io
+    from sparse_sharing_nb.runs import tagger
     from sparse_sharing_nb.tagging import InputError
-    from sparse_sharing_nb.runs.models import tag, tokenize
-    try: text = sys.stdin.read() if args.text is None else args.text
-    except UnicodeDecodeError:
-        raise InputError("standard input: not valid UTF-8; convert the text first") from None
-    sentences = tokenize(text)
-    for words, tags in zip(sentences, tag(args.model, sentences)):
-        for row in zip(words, *tags.values()): print("\t".join(row))
-        print()
+    if sum(source is not None for source in (args.text, args.file, args.column_file)) > 1:
+        raise InputError("a text, --file or --column-file: give one of them")
+    if args.word and not args.column_file: raise InputError("--word: only with --column-file")
+    if args.column_file: return tagger.file_sentences(args.column_file, args.word and args.word-1)
+    if args.file is not None: return tagger.raw_sentences(args.file)
+    if args.text is None: return tagger.text_sentences(sys.stdin.buffer, "standard input")
+    tagger.check_text(args.text)
+    return tagger.text_sentences(io.BytesIO(os.fsencode(args.text)), "the text")
+
+# %% ../nbs/cli.ipynb #5407d1d5
+def do_tag(
+    args, # what `make_parser` parsed: model, text, file, column_file, word, format
+):
+    "Print what was tagged, and for a file how fast. Raises InputError for what cannot be read."
+    import time
+    from tqdm import tqdm
+    from sparse_sharing_nb.runs import tagger
+    sentences, path = to_be_tagged(args), args.file or args.column_file
+    stream = tagger.tag_stream(tagger.load_tagger(args.model), sentences, args.format)
+    hidden = not path or sys.stdout.isatty() or not sys.stderr.isatty()
+    started, n_words = time.perf_counter(), 0
+    with tqdm(total=tagger.n_lines(path), unit=" lines", disable=hidden) as bar:
+        for line, n, text in stream:
+            sys.stdout.write(text)
+            n_words += n
+            bar.update(line - bar.n)
+    sys.stdout.flush()
+    seconds = time.perf_counter() - started
+    if path: print(f"{n_words:,} words, {n_words/seconds:,.0f} a second", file=sys.stderr)
+
+# %% ../nbs/cli.ipynb #d58f83de
+def nobody_reads():
+    "Let Python, which writes what is left when it ends, write it to nowhere."
+    try: os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except (OSError, ValueError): pass    # not a real file
+
+def one_line(
+    error:Exception,
+    command:str,    # the subcommand
+)->str:             # that can be printed anywhere
+    "An error as people see it."
+    message = " ".join(f"sparse-sharing {command}: {error}".split())
+    return message.encode(errors="backslashreplace").decode()
+
+def shown_log():
+    "Show the library's log on standard error while a command runs; returns a function that ends it."
+    import logging
+    log, handler = logging.getLogger("sparse_sharing_nb"), logging.StreamHandler(sys.stderr)
+    log.setLevel(logging.INFO)
+    log.addHandler(handler)
+    def end(): log.removeHandler(handler)
+    return end
 
 # %% ../nbs/cli.ipynb #cb067e61
 def main(
     argv:list=None, # the arguments; those of the process if None
-):                  # exit status: None (0, all went well), 2 for bad input, 130 if stopped
+):                  # exit status: None (0, all went well), 2 for bad input, 130 if stopped, 141 if unread
     "The command `sparse-sharing`. Raises SystemExit where argparse does: help, unknown words."
     args = make_parser().parse_args(argv)
     args.argv = sys.argv[1:] if argv is None else argv
+    hide_log = shown_log()
     try: return args.action(args)
     except KeyboardInterrupt:
         print("\nstopped; finished work is kept, and the same command goes on from there", file=sys.stderr)
         return 130
+    except BrokenPipeError:
+        nobody_reads()
+        return 141
     except (OSError, ValueError) as error:
         from sparse_sharing_nb.tagging import InputError
         # a full disk, letters that cannot be shown, bad input; else it is a bug
         if not isinstance(error, (OSError, UnicodeError, InputError)): raise
-        message = " ".join(f"sparse-sharing {args.command}: {error}".split())
-        print(message.encode(errors="backslashreplace").decode(), file=sys.stderr)
+        print(one_line(error, args.command), file=sys.stderr)
         return 2
+    finally: hide_log()

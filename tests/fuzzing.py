@@ -189,7 +189,7 @@ def read_description(path):
 
 
 def read_model(path):
-    from sparse_sharing_nb.runs.models import tag
+    from sparse_sharing_nb.runs.tagger import tag
     tag(path.parent, [["The", "minister"], ["x"]])
 
 

@@ -19,9 +19,9 @@ ROWS = {
             "08_baselines 10_negative_transfer",
     "findings": "findings/claims findings/task_weights findings/density findings/relatedness "
                 "findings/rewinding",
-    "text": "text/newswire text/related text/readers text/schemes text/corpora text/vectors text/downloads "
+    "text": "text/newswire text/related text/readers text/schemes text/corpora text/raw_text text/vectors text/downloads "
             "text/own_corpus",
-    "runs": "runs/resume runs/models runs/study runs/intervals runs/report runs/speed",
+    "runs": "runs/resume runs/models runs/tagger runs/study runs/intervals runs/report runs/speed",
     "explorer": "explorer/densities explorer/pictures explorer/page",
     "others": "crf files cli"}
 NOTEBOOKS = [name for row in ROWS.values() for name in row.split()]

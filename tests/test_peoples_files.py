@@ -1,9 +1,11 @@
 "What people's files did to it: the smallest input of each kind of fault, and siblings. Every right value is a test."
-import logging
+import gzip, json, logging
 
 import pytest
+from sparse_sharing_nb.cli import main
 from sparse_sharing_nb.tagging import InputError
 from sparse_sharing_nb.text.corpora import corpus_tasks, load_tasks, named_corpus
+from sparse_sharing_nb.text.vectors import load_vectors
 
 
 def lines(*sentences):
@@ -200,3 +202,54 @@ def test_conllu_plus(corpus):
     assert tasks["names"].sentences["train"][0] == ["Ida", "left"] and first(tasks, "names") == ["B-PER", "O"]
     assert "global.columns" in refusal(corpus, lines(["1 Ida X"]), "3=upos", "b.conllup")
     assert "these two first" in refusal(corpus, "# global.columns = FORM NER\nIda\tO\n", "2=ner", "b.conllup")
+
+
+# vectors
+
+SPACES = "oslo 1 2\nlund 3 4\n, 5 6\n"
+VECTORS = {"spaces": SPACES.encode(), "tabs": SPACES.replace(" ", "\t").encode(),
+           "header": ("3 2\n" + SPACES).encode(), "header and tabs": ("3 2\n" + SPACES.replace(" ", "\t")).encode(),
+           "byte-order mark": b"\xef\xbb\xbf" + SPACES.encode(), "gzip": gzip.compress(SPACES.encode()),
+           "Windows": SPACES.replace("\n", "\r\n").encode(), "commas": b"oslo,1,2\nlund,3,4\n",
+           "a title": b"word d1 d2\n" + SPACES.encode()}
+
+@pytest.mark.parametrize("content", VECTORS.values(), ids=VECTORS)
+def test_vectors(content, tmp_path):
+    (tmp_path/"a.vec").write_bytes(content)
+    found = load_vectors(str(tmp_path/"a.vec"), ["oslo", "Lund", "zebra"], tmp_path)
+    assert {word: vector.tolist() for word, vector in found.items()} == {"oslo": [1, 2], "lund": [3, 4]}
+
+
+BAD_VECTORS = {"empty": (b"", "empty"), "blank": (b"\n\n", "1: expected a word"), "zip": (b"PK\3\4...", "zip"),
+               "half of a gzip": (gzip.compress(SPACES.encode()*99)[:40], "damaged"),
+               "semicolons": (b"oslo;1;2\n", "1: expected")}
+
+@pytest.mark.parametrize("content, message", BAD_VECTORS.values(), ids=BAD_VECTORS)
+def test_bad_vectors(content, message, tmp_path):
+    (tmp_path/"a.vec").write_bytes(content)
+    with pytest.raises(InputError, match=message): load_vectors(str(tmp_path/"a.vec"), ["oslo"], tmp_path)
+
+
+@pytest.mark.parametrize("file, written, expected", [
+    ("Oslo 1 2", "Oslo", [1, 2]), ("oslo 1 2", "Oslo", [1, 2]), ("OSLO 1 2", "Oslo", None),
+    ("Oslo 1 2\noslo 3 4", "Oslo", [1, 2]), ("Oslo 1 2\noslo 3 4", "Oslo oslo", [3, 4]),
+    ("OSLO 1 2", "Oslo OSLO", [1, 2]), ("Ärzte 1 2", "Ärzte", [1, 2])])
+def test_cased_vectors(file, written, expected, tmp_path):
+    "As written, then lower-cased; a word that is also written in small letters takes the vector of these."
+    (tmp_path/"a.vec").write_text("x 0 0\n" + file + "\n")
+    found = load_vectors(str(tmp_path/"a.vec"), ["x", *written.split()], tmp_path)
+    key = written.split()[0].lower()
+    assert (found[key].tolist() if key in found else None) == expected
+
+
+def test_the_record_and_the_table_say_it(tmp_path, capsys):
+    "How many words have a vector, and what a score is."
+    (tmp_path/"a.txt").write_text(lines(["Ida NN I-PER", "sings V O"], ["Oslo NN O", "sings V O"]))
+    (tmp_path/"a.vec").write_text("Ida 1 2\nsings 3 4\n")
+    argv = ["study", "--corpus", f"a={tmp_path/'a.txt'}:2=kinds,3=names", "--vectors", str(tmp_path/"a.vec"),
+            "--methods", "hard", "--epochs", "1", "--hidden", "4", "--workers", "1", "--out", str(tmp_path/"out")]
+    assert main(argv) is None
+    shown = capsys.readouterr()
+    assert "train 2 of 3 (67%)" in shown.err and "| kinds (dev accuracy) | names (dev F1) |" in shown.out
+    record = json.loads(next((tmp_path/"out").glob("runs/*/record.json")).read_text())
+    assert record["words_with_vectors"]["train"] == [2, 3] and record["measures"] == {"kinds": "accuracy", "names": "F1"}

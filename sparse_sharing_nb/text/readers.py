@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['NUMBERED', 'first_undecodable', 'text_lines', 'Table', 'table_part', 'no_json', 'interned', 'read_row', 'column_rows',
            'n_columns', 'misfit', 'n_read', 'check_lengths', 'read_table', 'ending', 'numbered_width', 'numbered_cells',
-           'numbered_lines', 'read_numbered', 'counts_on', 'stands_still', 'check_words', 'read_corpus', 'rows_by_id',
-           'join_tables']
+           'numbered_lines', 'is_no_word', 'read_numbered', 'counts_on', 'stands_still', 'check_words', 'read_corpus',
+           'rows_by_id', 'join_tables']
 
 # %% ../../nbs/text/readers.ipynb #061c2dd3
 import json, os, re
@@ -236,6 +236,12 @@ def numbered_lines(
 
 # %% ../../nbs/text/readers.ipynb #33d207e3
 _RANGE = re.compile(r"[0-9]+-[0-9]+|[0-9]+\.[0-9]+").fullmatch    # range, empty node
+
+def is_no_word(
+    cell:str, # the first of a line of numbered words
+)->bool:
+    "Is this line a comment, a range or an empty node?"
+    return cell[0] == "#" or bool(_RANGE(cell))
 _SENT_ID = re.compile(r"#\s*sent_id\s*=\s*(\S+)")
 
 # %% ../../nbs/text/readers.ipynb #d2a292c4
@@ -247,7 +253,7 @@ def read_numbered(
     sentence, sent_id = None, ""    # None: a sentence is yet to begin
     for number, cells in numbered_lines(path):
         if not cells: sentence, sent_id = None, ""
-        elif cells[0][0] == "#" or _RANGE(cells[0]):
+        elif is_no_word(cells[0]):
             if named := _SENT_ID.match(cells[0]): sent_id = named[1]
             if sentence: skipped.setdefault(len(rows)-1, []).append(len(sentence))
         else:
@@ -286,7 +292,7 @@ def stands_still(
     first_rows = {rows[0] for rows in table.rows}
     return len(first_rows) > 1 == len(set(map(word, first_rows)))
 
-# %% ../../nbs/text/readers.ipynb #b3e0a4a6
+# %% ../../nbs/text/readers.ipynb #fbedcca0
 def check_words(
     table:Table,
 ):
@@ -299,7 +305,7 @@ def check_words(
     counts = max(map(len, cells)) > 1 and all(map(counts_on, cells))
     if not counts and not stands_still(table): return
     does = "counts 1, 2, 3" if counts else "is the same for every word"
-    hint = "say which is, as in --corpus name=FILE:word=2,4=ner, or word = 2 in a TOML file"
+    hint = "say which is: --corpus name=FILE:word=2,4=ner, word = 2 in a TOML file, or tag --word 2"
     if len(table.rows[0][0]) == 10: hint = f"call the file .conllu if it is CoNLL-U, or {hint}"
     raise InputError(f"{table.where(0, 0)}: column {column} {does}, so it cannot be the word; {hint}")
 

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['IN_BIOES', 'TRAINED_IN', 'WRITE', 'as_bioes', 'used_labels', 'all_used', 'are_spans', 'is_io', 'unclear_labels',
-           'refuse', 'with_letters', 'span_labels', 'cell_pairs', 'values_by_name', 'labels_named', 'name_of_spans',
+           'refuse', 'with_letters', 'span_labels', 'cell_pairs', 'values_by_name', 'labels_named', 'name_of_labels',
            'unpacked', 'in_its_scheme']
 
 # %% ../../nbs/text/schemes.ipynb #b95cdc27
@@ -128,17 +128,20 @@ def labels_named(
     found = [cell_pairs(cell).get(name) for cell in tags or ["_"]*len(rows)]
     return None if said and not any(found) else [tag or "O" for tag in found]
 
-# %% ../../nbs/text/schemes.ipynb #3cb586d9
-def name_of_spans(
+# %% ../../nbs/text/schemes.ipynb #a7e00ba4
+def name_of_labels(
     values:dict, # see `values_by_name`
-    where:str,   # file and task, for the message
+    task:str,    # its name
+    where:str,   # the file, for the message
 )->str:          # None if there is none
-    "Under which name the spans are. Raises InputError if there are several."
+    "Under which name the labels are. Raises InputError if there are several."
+    if task in values: return task
     names = sorted(name for name in values if are_spans(values[name]))
-    if len(names) > 1: raise InputError(f"{where}: spans under {' and '.join(names)}; leave one of them")
+    if len(names) > 1: raise InputError(f"{where}: task {task!r}: spans under {' and '.join(names)}; "
+                                        "leave one of them, or give the task its name")
     return names[0] if names else None
 
-# %% ../../nbs/text/schemes.ipynb #5d340b38
+# %% ../../nbs/text/schemes.ipynb #19ea3e0f
 def unpacked(
     tables:dict, # {split: Table}
     labels:dict, # {split: the cells of each sentence, or None}
@@ -146,7 +149,7 @@ def unpacked(
 )->dict:         # the same, or labels of spans where the cells held them among other things
     "Labels from cells of `name=value` pairs. Raises InputError for spans under two names, or unclear ones."
     values = values_by_name(all_used(labels))
-    name = name_of_spans(values, f"{tables['train'].name}: task {task!r}")
+    name = name_of_labels(values, task, tables["train"].name)
     unclear = {key for key in values if unclear_labels(values[key])}
     found = dict(labels)
     for split, tags in labels.items() if name or unclear else ():
