@@ -8,7 +8,7 @@ __all__ = ['CORPUS_HELP', 'METHODS_HELP', 'SUMMARIES', 'DESCRIPTIONS', 'EXAMPLES
            'study_arguments', 'explore_arguments', 'do_explore', 'corpora_arguments', 'download_arguments',
            'do_corpora', 'do_download', 'tag_arguments', 'redraw_arguments', 'bench_arguments', 'make_parser',
            'text_asked_for', 'plan_study', 'do_study', 'note_command', 'repeatable_command', 'do_redraw', 'do_bench',
-           'to_be_tagged', 'do_tag', 'nobody_reads', 'one_line', 'shown_log', 'main']
+           'check_source', 'to_be_tagged', 'do_tag', 'nobody_reads', 'one_line', 'shown_log', 'main']
 
 # %% ../nbs/cli.ipynb #38d5ea5d
 import argparse, os, shlex, sys
@@ -220,6 +220,8 @@ def tag_arguments(
         first; where words are numbered the second)""")
     add("--format", choices=("columns", "conllu", "jsonl"), default="columns", help="""what is printed:
         the word, or the columns of the file, and a column per task (default); CoNLL-U; or JSON lines""")
+    add("--language", default="en", metavar="CODE", help="""of raw text, such as de or fr: whose
+        abbreviations are known (default: en)""")
 
 # %% ../nbs/cli.ipynb #f1405f99
 def redraw_arguments(
@@ -383,21 +385,30 @@ def do_bench(
         with atomic_path(args.json) as part: part.write_text(text, encoding="utf-8")
 
 # %% ../nbs/cli.ipynb #3c78b43b
-def to_be_tagged(
+def check_source(
     args, # what `make_parser` parsed: text, file, column_file, word
-):        # triples, see `runs.tagger`
-    "The sentences that are to be tagged. Raises InputError for two sources, or an unreadable one."
-    import io
-    from sparse_sharing_nb.runs import tagger
+):
+    "Raise InputError for two sources, or a text that is the name of a file."
+    from sparse_sharing_nb.runs.tagger import check_text
     from sparse_sharing_nb.tagging import InputError
     if sum(source is not None for source in (args.text, args.file, args.column_file)) > 1:
         raise InputError("a text, --file or --column-file: give one of them")
-    if args.word and not args.column_file: raise InputError("--word: only with --column-file")
-    if args.column_file: return tagger.file_sentences(args.column_file, args.word and args.word-1)
-    if args.file is not None: return tagger.raw_sentences(args.file)
-    if args.text is None: return tagger.text_sentences(sys.stdin.buffer, "standard input")
-    tagger.check_text(args.text)
-    return tagger.text_sentences(io.BytesIO(os.fsencode(args.text)), "the text")
+    if args.word and args.column_file is None: raise InputError("--word: only with --column-file")
+    if args.text is not None: check_text(args.text)
+
+# %% ../nbs/cli.ipynb #4cb2c925
+def to_be_tagged(
+    args,    # what `make_parser` parsed: text, file, column_file, word, language
+    cutting, # how the model's training text was cut into words
+):           # triples, see `runs.tagger`
+    "The sentences that are to be tagged. Raises InputError for what cannot be read."
+    import io
+    from sparse_sharing_nb.runs import tagger
+    if args.column_file is not None: return tagger.file_sentences(args.column_file, args.word and args.word-1)
+    how = cutting, args.language
+    if args.file is not None: return tagger.raw_sentences(args.file, *how)
+    if args.text is None: return tagger.text_sentences(sys.stdin.buffer, "standard input", *how)
+    return tagger.text_sentences(io.BytesIO(os.fsencode(args.text)), "the text", *how)
 
 # %% ../nbs/cli.ipynb #5407d1d5
 def do_tag(
@@ -407,8 +418,9 @@ def do_tag(
     import time
     from tqdm import tqdm
     from sparse_sharing_nb.runs import tagger
-    sentences, path = to_be_tagged(args), args.file or args.column_file
-    stream = tagger.tag_stream(tagger.load_tagger(args.model), sentences, args.format)
+    check_source(args)
+    model, path = tagger.load_tagger(args.model), args.file or args.column_file
+    stream = tagger.tag_stream(model, to_be_tagged(args, model.cutting), args.format)
     hidden = not path or sys.stdout.isatty() or not sys.stderr.isatty()
     started, n_words = time.perf_counter(), 0
     with tqdm(total=tagger.n_lines(path), unit=" lines", disable=hidden) as bar:

@@ -7,7 +7,7 @@ __all__ = ['LONGEST_SENTENCE', 'FORMATS', 'AT_ONCE', 'Tagger', 'load_tagger', 'a
            'text_sentences', 'file_rows', 'cut_sentences', 'file_sentences', 'as_columns', 'as_conllu', 'as_json',
            'check_format', 'grouped', 'tag_stream', 'check_text', 'raw_sentences', 'n_lines']
 
-# %% ../../nbs/runs/tagger.ipynb #74a3088c
+# %% ../../nbs/runs/tagger.ipynb #e9971a86
 import json, os, re
 from dataclasses import dataclass
 from functools import partial
@@ -15,18 +15,23 @@ from itertools import chain, islice
 import numpy as np
 from .models import load_model
 from ..tagging import Dataset, InputError, Split, Vocab, build_lexicon, to_spans, to_tags
-from ..text.raw_text import tokenize, text_pieces
+from ..text.raw_text import Cutting, cutting_of, text_pieces, tokenize
 from ..text.readers import NUMBERED, Table, check_words, column_rows, ending
 from ..text.readers import is_no_word, numbered_lines
 from ..training import extract, predict
 
-# %% ../../nbs/runs/tagger.ipynb #c8068863
+# %% ../../nbs/runs/tagger.ipynb #5ca62d7a
 @dataclass(frozen=True)
 class Tagger:
     "A model, ready to tag."
     subnets:dict  # {task: network}
     vocab:Vocab
     schemes:dict  # {task: 'BIO2', 'BIOES' or None}
+
+    @property
+    def cutting(self)->Cutting:
+        "How the training text was cut into words."
+        return cutting_of(self.vocab.words[1:])
 
 def load_tagger(
     folder,     # of a finished run (str or Path)
@@ -71,16 +76,17 @@ def tag(
     "Tag a few sentences. Raises InputError if the folder holds no model."
     return tag_sentences(load_tagger(folder), sentences)
 
-# %% ../../nbs/runs/tagger.ipynb #ffeddc8b
+# %% ../../nbs/runs/tagger.ipynb #98555532
 LONGEST_SENTENCE = 10_000    # words; one of raw text is cut after 500
 
 def text_sentences(
     file,     # raw text, open for reading bytes
     name:str, # for messages
+    cutting:Cutting=Cutting(), language:str="en", # see `tokenize`
 ):            # triples: number of a line; words of a sentence; its rows, the words alone
     "Sentences of raw text. Raises InputError for what is no text."
     for number, piece in text_pieces(file, name):
-        for words in tokenize(piece):
+        for words in tokenize(piece, cutting, language):
             for start in range(0, len(words), 500):
                 part = words[start:start+500]
                 yield number, part, [(word,) for word in part]
@@ -196,7 +202,7 @@ def tag_stream(
         parts = map(FORMATS[name], texts, rows, tag_sentences(tagger, texts))
         yield numbers[-1], sum(map(len, texts)), "".join(parts)
 
-# %% ../../nbs/runs/tagger.ipynb #03c3ffc0
+# %% ../../nbs/runs/tagger.ipynb #41c6c8d3
 _FILE_NAME = re.compile(r"\S+\.(?:txt|text|tsv|csv|conll|conllu|conllup|iob2|jsonl?)", re.I).fullmatch
 
 def check_text(
@@ -209,11 +215,12 @@ def check_text(
         "or --column-file if it has a word per line")
 
 def raw_sentences(
-    path, # of a file of raw text
-):        # see `text_sentences`
+    path,  # of a file of raw text
+    *how,  # cutting and language, see `text_sentences`
+):         # see `text_sentences`
     "The sentences of a file. Raises InputError for one that is missing or no text."
     if not os.path.isfile(path): raise InputError(f"--file {path}: no such file; check the path")
-    with open(path, "rb") as file: yield from text_sentences(file, str(path))
+    with open(path, "rb") as file: yield from text_sentences(file, str(path), *how)
 
 # %% ../../nbs/runs/tagger.ipynb #a28beb30
 def n_lines(
