@@ -7,8 +7,8 @@ __all__ = ['CORPUS_HELP', 'METHODS_HELP', 'SUMMARIES', 'DESCRIPTIONS', 'EXAMPLES
            'at_least_one', 'task_weights', 'text_arguments', 'training_arguments', 'search_arguments',
            'study_arguments', 'explore_arguments', 'do_explore', 'corpora_arguments', 'download_arguments',
            'do_corpora', 'do_download', 'tag_arguments', 'redraw_arguments', 'bench_arguments', 'make_parser',
-           'text_asked_for', 'plan_study', 'do_study', 'note_command', 'repeatable_command', 'do_redraw', 'do_bench',
-           'check_source', 'to_be_tagged', 'do_tag', 'nobody_reads', 'one_line', 'shown_log', 'main']
+           'text_asked_for', 'plan_study', 'limit_cache', 'do_study', 'note_command', 'repeatable_command', 'do_redraw',
+           'do_bench', 'check_source', 'to_be_tagged', 'do_tag', 'nobody_reads', 'one_line', 'shown_log', 'main']
 
 # %% ../nbs/cli.ipynb #38d5ea5d
 import argparse, os, shlex, sys
@@ -319,11 +319,17 @@ def plan_study(
     return study.plan(args.methods, args.seeds, args.data, **settings)
 
 # %% ../nbs/cli.ipynb #8a58b5ac
+def limit_cache(
+    n:str, # how many
+):
+    "Keep so many compiled LSTMs. To be called before torch is imported."
+    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", n)
+
 def do_study(
     args, # what `make_parser` parsed, and `argv`, the words themselves
 ):
     "Plan, run, write the table and the figures. Raises InputError for what cannot be done."
-    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "32")
+    limit_cache("32")
     from sparse_sharing_nb.runs import study
     from sparse_sharing_nb.runs.report import write_results
     configs = plan_study(args)
@@ -365,7 +371,8 @@ def do_redraw(
     for folder in args.folder: print(write_results(folder))
 
 # %% ../nbs/cli.ipynb #e2b595cf
-MEASURED = """peak_gflops tokens_per_second of_peak extra_cost shares fresh_process two_processes""".split()
+MEASURED = """peak_gflops tokens_per_second of_peak extra_cost shares fresh_process tag_a_file
+              two_processes""".split()
 
 def do_bench(
     args, # what `make_parser` parsed: corpus, data, tasks, train_sentences, vectors, json
@@ -416,6 +423,7 @@ def do_tag(
 ):
     "Print what was tagged, and for a file how fast. Raises InputError for what cannot be read."
     import time
+    limit_cache("256")    # batches come in more shapes than in training
     from tqdm import tqdm
     from sparse_sharing_nb.runs import tagger
     check_source(args)

@@ -166,6 +166,16 @@ def test_one_word_spans(corpus, tag):
     assert tasks["names"].scheme == "BIO2" and first(tasks, "names") == ["B-LOC", "O"]
 
 
+@pytest.mark.parametrize("tags", ["B I O", "B E S", "B L O"])
+def test_letters_without_a_type(corpus, tags):
+    "As of a text that is cut into words, or with one kind of name."
+    rows = [f"{word} {tag}" for word, tag in zip(("Ida", "Lund", "left"), tags.split())]
+    tasks = corpus(lines(rows), "2=cuts")
+    last = "B-cuts" if tags.endswith("S") else "O"
+    assert tasks["cuts"].scheme == "BIO2" and first(tasks, "cuts") == ["B-cuts", "I-cuts", last]
+    assert corpus(lines(["Ida B", "Lund NN"]), "2=pos")["pos"].scheme is None
+
+
 def test_types_without_a_letter(corpus):
     rows = ["Ida PER", "Lund PER", "left O"]
     assert first(corpus(lines(rows), "2=ner"), "ner") == ["B-PER", "E-PER", "O"]

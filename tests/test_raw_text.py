@@ -32,6 +32,7 @@ TEXTS = {
     "Он ушёл. Она нет.": ["Он ушёл .", "Она нет ."], "他走了。她来了。": ["他 走 了 。", "她 来 了 。"],
     '"Go." She went.': ['" Go . "', "She went ."], "(He left.) She won.": ["( He left . )", "She won ."],
     "It fell 5%. Then it rose.": ["It fell 5 % .", "Then it rose ."], "😀👍🏽 ok": ["😀 👍🏽 ok"],
+    "a\x1fb \x1d": ["a b"], "\u200bIda\u200e left": ["Ida left"], "Donau\u00adschiff": ["Donau\u00adschiff"],
     "One.\nTwo": ["One .", "Two"], "": [], " \t\u3000": []}
 
 @pytest.mark.parametrize("text, wanted", TEXTS.items(), ids=TEXTS)

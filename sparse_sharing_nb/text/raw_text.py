@@ -69,26 +69,26 @@ def cutting_of(
         percent=not any(regex.fullmatch(r"[\d.,]+%", word) for word in known),
         hyphens="-" in known and hyphenated < len(known)/1000, signs=sum(cjk) >= .9*len(cjk))
 
-# %% ../../nbs/text/raw_text.ipynb #c18dd390
+# %% ../../nbs/text/raw_text.ipynb #4fcc0153
 @lru_cache
 def word_pattern(
     cutting:Cutting,
 ):                   # a compiled pattern: its matches are the words of a sentence
     "What a word is."
-    letter = rf"(?![{_CJK}])[\w\p{{M}}\u200c\u200d]"    # with accents, vowel signs and joiners
+    letter = rf"(?![{_CJK}])[\w\p{{M}}\u00ad\u200c\u200d]"    # with accents, vowel signs and joiners
     endings, join = r"(?:s|re|ve|ll|d|m)\b", r"" if cutting.hyphens else r"\-‐"
     inner = rf"[{join}'’]"    # between the parts of a word
     if cutting.clitics: inner += rf"(?!(?<=['’]){endings})"
     number = r"\d+(?:[.,:/-]\d+)*" + ("" if cutting.percent else "%?")
     kinds = [
-        r"(?:https?://|www\.)\S*[\w/]", r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+",
+        r"(?:https?://|www\.)[^\s\p{Cc}]*[\w/]", r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+",
         rf"[@#](?:{letter})+", r"(?:\p{L}\.){2,}",
         rf"(?:{letter})+\.(?=\s+[\p{{L}}\p{{N}}])",    # an abbreviation
         rf"{number}(?!{letter})"]
     if cutting.clitics: kinds += [rf"(?:{letter})+?(?=n['’]t\b)", r"n['’]t\b", rf"['’]{endings}"]
     if cutting.elisions: kinds.append(r"(?:[cdjlmnst]|\w*qu)['’](?=\w)")
     kinds += [rf"(?:{letter})+(?:{inner}(?:{letter})+)*",
-              r"\.{2,}|[!?]+|--+|[:;]-?[()DP](?!\w)", r"(?=\S)\X"]
+              r"\.{2,}|[!?]+|--+|[:;]-?[()DP](?!\w)", r"(?![\s\p{Cc}\p{Cf}])\X"]
     return regex.compile("|".join(kinds), regex.IGNORECASE)
 
 # %% ../../nbs/text/raw_text.ipynb #29904004
