@@ -7,8 +7,8 @@ __all__ = ['CORPUS_HELP', 'METHODS_HELP', 'SUMMARIES', 'DESCRIPTIONS', 'EXAMPLES
            'at_least_one', 'task_weights', 'text_arguments', 'training_arguments', 'search_arguments',
            'study_arguments', 'explore_arguments', 'do_explore', 'corpora_arguments', 'download_arguments',
            'do_corpora', 'do_download', 'tag_arguments', 'redraw_arguments', 'bench_arguments', 'make_parser',
-           'text_asked_for', 'plan_study', 'do_study', 'note_command', 'repeatable_command', 'do_redraw', 'do_bench',
-           'do_tag', 'main']
+           'text_asked_for', 'plan_study', 'limit_cache', 'do_study', 'note_command', 'repeatable_command', 'do_redraw',
+           'do_bench', 'check_source', 'to_be_tagged', 'do_tag', 'nobody_reads', 'one_line', 'shown_log', 'main']
 
 # %% ../nbs/cli.ipynb #38d5ea5d
 import argparse, os, shlex, sys
@@ -221,9 +221,20 @@ def tag_arguments(
     parser, # of the subcommand
 ):
     "The arguments of `tag`."
-    parser.add_argument("--model", required=True, metavar="DIR/runs/ID", help="the folder of a finished run")
-    parser.add_argument("text", nargs="?", help="the text (default: standard input)")
+    add = parser.add_argument
+    add("--model", required=True, metavar="DIR/runs/ID", help="the folder of a finished run")
+    add("text", nargs="?", help="the text (default: standard input)")
+    add("--file", metavar="FILE", help="a file of raw text, of any size")
+    add("--column-file", metavar="FILE", help="""a file of words that are cut already, one per line, an empty
+        line after each sentence; or .conllu, .conllup, .iob2""")
+    add("--word", type=at_least_one, metavar="N", help="""which of its columns is the word (default: the
+        first; where words are numbered the second)""")
+    add("--format", choices=("columns", "conllu", "jsonl"), default="columns", help="""what is printed:
+        the word, or the columns of the file, and a column per task (default); CoNLL-U; or JSON lines""")
+    add("--language", default="en", metavar="CODE", help="""of raw text, such as de or fr: whose
+        abbreviations are known (default: en)""")
 
+# %% ../nbs/cli.ipynb #f1405f99
 def redraw_arguments(
     parser, # of the subcommand
 ):
@@ -240,7 +251,7 @@ def bench_arguments(
 # %% ../nbs/cli.ipynb #5e22e54b
 SUMMARIES = {
     "study": "train and compare: records, a table and figures",
-    "tag": "tag raw text with a trained model",
+    "tag": "tag text or a file with a trained model",
     "redraw": "make tables and figures again from the records of a study",
     "explore": "move the pruning rates on a page in the browser",
     "corpora": "list the corpora that are known",
@@ -250,7 +261,7 @@ SUMMARIES = {
 DESCRIPTIONS = {
     "study": """Train every method on every seed, in parallel; write DIR/runs/<id>/record.json,
         DIR/table.md, DIR/table.json, DIR/figures/*.png.""",
-    "tag": "Print a row per word with its tags; the output is a column file.",
+    "tag": "Print a row per word with its tags; the output is a file that --corpus can read.",
     "redraw": """Make table.md, table.json and figures/ from DIR/runs or DIR/records.jsonl.gz;
         nothing is trained.""",
     "explore": """Open the explorer: sliders for the densities, live overlap and scores.
@@ -321,11 +332,17 @@ def plan_study(
     return study.plan(args.methods, args.seeds, args.data, **settings)
 
 # %% ../nbs/cli.ipynb #8a58b5ac
+def limit_cache(
+    n:str, # how many
+):
+    "Keep so many compiled LSTMs. To be called before torch is imported."
+    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", n)
+
 def do_study(
     args, # what `make_parser` parsed, and `argv`, the words themselves
 ):
     "Plan, run, write the table and the figures. Raises InputError for what cannot be done."
-    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "32")
+    limit_cache("32")
     from sparse_sharing_nb.runs import study
     from sparse_sharing_nb.runs.report import write_results
     configs = plan_study(args)
@@ -367,7 +384,8 @@ def do_redraw(
     for folder in args.folder: print(write_results(folder))
 
 # %% ../nbs/cli.ipynb #e2b595cf
-MEASURED = """peak_gflops tokens_per_second of_peak extra_cost shares fresh_process two_processes""".split()
+MEASURED = """peak_gflops tokens_per_second of_peak extra_cost shares fresh_process tag_a_file
+              two_processes""".split()
 
 def do_bench(
     args, # what `make_parser` parsed: corpus, data, tasks, train_sentences, vectors, json
@@ -387,35 +405,96 @@ def do_bench(
         with atomic_path(args.json) as part: part.write_text(text, encoding="utf-8")
 
 # %% ../nbs/cli.ipynb #3c78b43b
-def do_tag(
-    args, # what `make_parser` parsed: model, text
+def check_source(
+    args, # what `make_parser` parsed: text, file, column_file, word
 ):
-    "Print a row per word, an empty line after each sentence. Raises InputError if there is no model."
+    "Raise InputError for two sources, or a text that is the name of a file."
+    from sparse_sharing_nb.runs.tagger import check_text
     from sparse_sharing_nb.tagging import InputError
-    from sparse_sharing_nb.runs.models import tag, tokenize
-    try: text = sys.stdin.read() if args.text is None else args.text
-    except UnicodeDecodeError:
-        raise InputError("standard input: not valid UTF-8; convert the text first") from None
-    sentences = tokenize(text)
-    for words, tags in zip(sentences, tag(args.model, sentences)):
-        for row in zip(words, *tags.values()): print("\t".join(row))
-        print()
+    if sum(source is not None for source in (args.text, args.file, args.column_file)) > 1:
+        raise InputError("a text, --file or --column-file: give one of them")
+    if args.word and args.column_file is None: raise InputError("--word: only with --column-file")
+    if args.text is not None: check_text(args.text)
+
+# %% ../nbs/cli.ipynb #4cb2c925
+def to_be_tagged(
+    args,    # what `make_parser` parsed: text, file, column_file, word, language
+    cutting, # how the model's training text was cut into words
+):           # triples, see `runs.tagger`
+    "The sentences that are to be tagged. Raises InputError for what cannot be read."
+    import io
+    from sparse_sharing_nb.runs import tagger
+    if args.column_file is not None: return tagger.file_sentences(args.column_file, args.word and args.word-1)
+    how = cutting, args.language
+    if args.file is not None: return tagger.raw_sentences(args.file, *how)
+    if args.text is None: return tagger.text_sentences(sys.stdin.buffer, "standard input", *how)
+    return tagger.text_sentences(io.BytesIO(os.fsencode(args.text)), "the text", *how)
+
+# %% ../nbs/cli.ipynb #5407d1d5
+def do_tag(
+    args, # what `make_parser` parsed: model, text, file, column_file, word, format
+):
+    "Print what was tagged, and for a file how fast. Raises InputError for what cannot be read."
+    import time
+    limit_cache("256")    # batches come in more shapes than in training
+    from tqdm import tqdm
+    from sparse_sharing_nb.runs import tagger
+    check_source(args)
+    model, path = tagger.load_tagger(args.model), args.file or args.column_file
+    stream = tagger.tag_stream(model, to_be_tagged(args, model.cutting), args.format)
+    hidden = not path or sys.stdout.isatty() or not sys.stderr.isatty()
+    started, n_words = time.perf_counter(), 0
+    with tqdm(total=tagger.n_lines(path), unit=" lines", disable=hidden) as bar:
+        for line, n, text in stream:
+            sys.stdout.write(text)
+            n_words += n
+            bar.update(line - bar.n)
+    sys.stdout.flush()
+    seconds = time.perf_counter() - started
+    if path: print(f"{n_words:,} words, {n_words/seconds:,.0f} a second", file=sys.stderr)
+
+# %% ../nbs/cli.ipynb #d58f83de
+def nobody_reads():
+    "Let Python, which writes what is left when it ends, write it to nowhere."
+    try: os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except (OSError, ValueError): pass    # not a real file
+
+def one_line(
+    error:Exception,
+    command:str,    # the subcommand
+)->str:             # that can be printed anywhere
+    "An error as people see it."
+    message = " ".join(f"sparse-sharing {command}: {error}".split())
+    return message.encode(errors="backslashreplace").decode()
+
+def shown_log():
+    "Show the library's log on standard error while a command runs; returns a function that ends it."
+    import logging
+    log, handler = logging.getLogger("sparse_sharing_nb"), logging.StreamHandler(sys.stderr)
+    log.setLevel(logging.INFO)
+    log.addHandler(handler)
+    def end(): log.removeHandler(handler)
+    return end
 
 # %% ../nbs/cli.ipynb #cb067e61
 def main(
     argv:list=None, # the arguments; those of the process if None
-):                  # exit status: None (0, all went well), 2 for bad input, 130 if stopped
+):                  # exit status: None (0, all went well), 2 for bad input, 130 if stopped, 141 if unread
     "The command `sparse-sharing`. Raises SystemExit where argparse does: help, unknown words."
     args = make_parser().parse_args(argv)
     args.argv = sys.argv[1:] if argv is None else argv
+    hide_log = shown_log()
     try: return args.action(args)
     except KeyboardInterrupt:
         print("\nstopped; finished work is kept, and the same command goes on from there", file=sys.stderr)
         return 130
+    except BrokenPipeError:
+        nobody_reads()
+        return 141
     except (OSError, ValueError) as error:
         from sparse_sharing_nb.tagging import InputError
         # a full disk, letters that cannot be shown, bad input; else it is a bug
         if not isinstance(error, (OSError, UnicodeError, InputError)): raise
-        message = " ".join(f"sparse-sharing {args.command}: {error}".split())
-        print(message.encode(errors="backslashreplace").decode(), file=sys.stderr)
+        print(one_line(error, args.command), file=sys.stderr)
         return 2
+    finally: hide_log()

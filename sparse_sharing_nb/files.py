@@ -141,6 +141,7 @@ _SCORES = _values(_per_cent)
 _TRAINED = _fields(dev=_SCORES, test=_SCORES, counts=_COUNTS, params=_count, history=HISTORY)
 _TRAINED["properties"] |= {    # of models with masks only
     "density": _SCORES, "overlap": _values(_OVERLAP) | {"required": ["all"]}}
+_TRAINED["properties"]["measures"] = _values({"enum": ["F1", "accuracy"]})    # newer than some records
 
 # %% ../nbs/files.ipynb #9dec801d
 def check_fields(

@@ -10,7 +10,9 @@ figures to results/fuzzing.json; so many inputs for each target, or for those th
 """
 import copy, gzip, json, os, shutil, struct, subprocess, sys, tempfile, time, tracemalloc, traceback
 from functools import lru_cache
+from itertools import chain
 from pathlib import Path
+from unicodedata import category
 
 FOLDER = Path(tempfile.mkdtemp(prefix="fuzzing-"))
 SEEDS = Path(__file__).parent/"seeds"    # good files, made by make_seeds.py from the built-in corpus
@@ -20,7 +22,11 @@ ODD = [
     "\x85".encode(), "\u2028".encode(), "\xa0".encode(), b"\xff", b"\xed\xa0\x80", "\U0001F600".encode(),
     # words and signs of the formats
     b"B-", b"B-O", b"I-OTH", b"_", b"-DOCSTART-", b"1-2\t", b"1.1\t", b"#", b"# sent_id = a-1\n",
+    b"B", b"U-", b"M-", b"name=B-PER|", b"(person", b"# global.columns = ID FORM X Y\n", b"# a\tb\n",
     b"'", b'"', b"[", b"{", b"]", b"}", b"=", b".", b",", b":",
+    # what running text is made of
+    b"Dr. ", b"n't", "\u2019s".encode(), b"https://", b"a@b.org", "\u3002".encode(), "\u4ed6\u8d70".encode(),
+    "\u0301".encode(), "\u0928\u092e\u0938\u094d".encode(), "\U0001F44D\U0001F3FD".encode(), b"...",
     # numbers and the like
     b"nan", b"inf", b"1e999", b"9"*30, b"-1", b"0", b"true", b"null", b"related(pos,.5)",
     b"\\u0000", b"\\ud800", b"a"*300]
@@ -162,9 +168,39 @@ def read_iob2(path):
     described_corpus({"train": SEEDS/"conllu-1.conllu", "tasks": {"upos": 4}, "layers": [names]})
 
 
+def read_conllu_plus(path):
+    from sparse_sharing_nb.text.corpora import described_corpus
+    described_corpus({"train": path, "tasks": {"upos": 3, "ner": 4}})
+
+
+def read_misc(path):
+    from sparse_sharing_nb.text.corpora import described_corpus
+    described_corpus({"train": path, "word": 2, "outside": ["B-O"], "tasks": {"names": 10, "ner": 10}})
+
+
+def read_raw_text(path):
+    "Whatever the training text looked like; what is cut is all of it but blanks, control signs and the like."
+    from sparse_sharing_nb.runs.tagger import raw_sentences
+    from sparse_sharing_nb.text.raw_text import cutting_of
+    letters = path.read_bytes().decode(errors="ignore")
+    text = [letter for letter in letters if not letter.isspace() and category(letter) not in ("Cc", "Cf")]
+    for words, language in (("do n't", "en"), ("don't 5%", "xx"), ("l' - a", "fr")):
+        sentences = raw_sentences(path, cutting_of(words.split()), language)
+        cut = chain.from_iterable(chain.from_iterable(words) for _, words, _ in sentences)
+        n_cut = sum(category(letter) != "Cf" for letter in cut)
+        assert n_cut == len(text), f"{n_cut - len(text)} signs too many"
+
+
+def read_cut_words(path):
+    "Words that are to be tagged, and every way to write them down."
+    from sparse_sharing_nb.runs.tagger import FORMATS, file_sentences
+    for _, words, rows in file_sentences(path, 1):
+        for write in FORMATS.values(): write(words, rows, {"pos": ["X"]*len(words)})
+
+
 def read_vectors(path):
     from sparse_sharing_nb.text.vectors import load_vectors
-    vectors = load_vectors(str(path), ["the", "a", "minister", "of", ","], cache=FOLDER/"cache")
+    vectors = load_vectors(str(path), ["the", "A", "Minister", "minister", "of", ","], cache=FOLDER/"cache")
     assert len({len(vector) for vector in vectors.values()}) == 1
 
 
@@ -189,7 +225,7 @@ def read_description(path):
 
 
 def read_model(path):
-    from sparse_sharing_nb.runs.models import tag
+    from sparse_sharing_nb.runs.tagger import tag
     tag(path.parent, [["The", "minister"], ["x"]])
 
 
@@ -239,6 +275,10 @@ TARGETS = {    # name: (where the file goes, who reads it)
     "columns": ("a.txt", read_columns),
     "conllu": ("a.conllu", read_conllu),
     "iob2": ("a.iob2", read_iob2),
+    "plus": ("a.conllup", read_conllu_plus),
+    "misc": ("misc.conllu", read_misc),
+    "raw": ("raw.txt", read_raw_text),
+    "cut": ("cut.tsv", read_cut_words),
     "vectors": ("a.vec", read_vectors),
     "settings": ("settings", read_settings),
     "toml": ("toml/a.toml", read_description),

@@ -20,7 +20,8 @@ SETTINGS = ["a=columns-1.txt:2=pos,3=ner",
             "newswire:pos,related(pos,0.5)=cousin",
             "wnut17:ner=names",
             "0-2,5",
-            "a-b=x.txt,y.txt,z.txt:10=x"]
+            "a-b=x.txt,y.txt,z.txt:10=x",
+            "n=f.TSV:word=2,4=ner"]
 SPLIT_WORD = """# sent_id = a-1
 1-2\tdon't\t_\t_\t_\t_\t_\t_\t_\t_
 1\tdo\t_\tX\t_\t_\t_\tdep\t_\t_
@@ -32,6 +33,12 @@ SPLIT_WORD = """# sent_id = a-1
 DESCRIBED = """[a]
 train = "columns-1.txt"
 tasks = {pos = 2, ner = 3}
+"""
+MARKED = """[c]
+train = "iob2-1.iob2"
+word = 2
+tasks = {ner = 3}
+outside = ["B-OTH"]
 """
 LAYERED = """[b]
 train = "conllu-1.conllu"
@@ -76,6 +83,30 @@ def iob2(i, sentence):
     return "\n".join(lines) + "\n\n"
 
 
+def numbered(sentence):
+    "Number, word, POS, name: for CoNLL-U Plus, and for words that are cut already."
+    return "\n".join(f"{n}\t{word}\t{pos}\t{ner}" for n, (word, pos, _, ner) in enumerate(sentence, 1))
+
+
+def misc(sentence):
+    "Names among other things."
+    rows = [f"{n}\t{word}" + "\t_"*7 + f"\tSpaceAfter=No|name={ner}" for n, (word, _, _, ner) in enumerate(sentence, 1)]
+    return "\n".join(rows)
+
+
+def write_more_texts(sentences):
+    "Other formats, and running text in many languages."
+    lines = "\n\n".join(map(numbered, sentences)) + "\n"
+    write("plus-1.conllup", f"# global.columns = ID FORM UPOS NER\n{lines}")
+    write("cut-1.tsv", lines)
+    write("misc-1.conllu", "\n\n".join(map(misc, sentences)) + "\n")
+    texts = [line.split("\t")[1] for line in (SEEDS.parent/"raw_text.tsv").read_text(encoding="utf-8").splitlines()]
+    write("raw-1.txt", " ".join(texts[:12]) + "\n")
+    write("raw-2.txt", "\n".join(texts[12::3]) + "\n")
+    write("vectors-3.vec", gzip.compress("the\t1\t2\nMinister\t3\t4\n".encode(), mtime=0))
+    write("toml-3.toml", MARKED)
+
+
 def write_texts():
     "Corpora, vectors, descriptions and settings."
     sentences = [s for s in newswire_rows(400, 7) if len(s) < 9][:24]
@@ -92,6 +123,7 @@ def write_texts():
     numbers = "".join(f"{word} {i} .5\n" for i, word in enumerate(words))
     write("vectors-2.vec", f"{len(words)} 2\n{numbers}")
 
+    write_more_texts(sentences)
     for i, text in enumerate(SETTINGS, 1): write(f"settings-{i}", text)
     write("toml-1.toml", DESCRIBED)
     write("toml-2.toml", LAYERED)

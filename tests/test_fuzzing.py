@@ -51,7 +51,8 @@ def test_edited_files(target, path, data):
     assert seconds < 2 + 2*len(file)/1e6 and peak < 2e7 + 20*len(file)    # measuring memory takes time
 
 
-@pytest.mark.parametrize("target", ["columns", "conllu", "iob2", "vectors", "toml", "settings", "record"])
+@pytest.mark.parametrize("target", ["columns", "conllu", "iob2", "plus", "misc", "raw", "cut", "vectors", "toml", "settings",
+                                    "record"])
 @quickly
 @given(text=st.text(alphabet=st.sampled_from(LETTERS), max_size=200))
 def test_any_text(target, path, text):
@@ -70,6 +71,11 @@ LARGE = {    # about a megabyte in shapes that are hard on a reader
     "comments": ("conllu", b"# sent_id = a\n"*70_000),
     "ranges": ("conllu", b"1-2\ta%s\n" % (b"\t_"*8)*40_000),
     "names": ("iob2", b"".join(b"# sent_id = %d\n1\tOslo\tB-LOC\t-\t-\n\n" % i for i in range(30_000))),
+    "one long text": ("raw", b"He left. "*110_000),
+    "text without blanks": ("raw", b"a."*500_000),
+    "text without letters": ("raw", "\u3002".encode()*300_000),
+    "no blank lines": ("cut", b"1\tword\n"*120_000),
+    "pairs": ("misc", b"1\ta%s\tname=B-X|a=b\n\n" % (b"\t_"*7)*30_000),
     "long vector": ("vectors", b"the" + b" 1"*500_000),
     "many vectors": ("vectors", b"".join(b"w%d 1 2 3\n" % i for i in range(80_000)) + b"the 1 2 3\n"),
     "one long name": ("vectors", b"a"*1_000_000),
@@ -84,7 +90,7 @@ LARGE = {    # about a megabyte in shapes that are hard on a reader
 
 def peak_of_reading(target, path):
     "The most memory, in bytes, that the reader alone holds: of a corpus without what is made from it."
-    read = read_corpus if target in ("columns", "conllu", "iob2") else fuzzing.TARGETS[target][1]
+    read = read_corpus if target in ("columns", "conllu", "iob2", "misc") else fuzzing.TARGETS[target][1]
     tracemalloc.start()
     try: read(path)
     except InputError: pass

@@ -19,9 +19,9 @@ ROWS = {
             "08_baselines 09_one_stage 10_negative_transfer",
     "findings": "findings/claims findings/task_weights findings/room findings/election "
                 "findings/density findings/relatedness findings/rewinding",
-    "text": "text/newswire text/related text/readers text/corpora text/vectors text/downloads "
-            "text/own_corpus",
-    "runs": "runs/resume runs/models runs/study runs/intervals runs/report runs/speed",
+    "text": "text/newswire text/related text/readers text/schemes text/corpora text/raw_text "
+            "text/vectors text/downloads text/own_corpus",
+    "runs": "runs/resume runs/models runs/tagger runs/study runs/intervals runs/report runs/speed",
     "explorer": "explorer/densities explorer/answers explorer/page explorer/server explorer/export",
     "others": "crf files cli"}
 NOTEBOOKS = [name for row in ROWS.values() for name in row.split()]

@@ -11,7 +11,7 @@ FILES = {                                             # content -> what the mess
     "not UTF-8": (GOOD + b"\xffslo NNP B-LOC\n", "bad.txt:61: not valid UTF-8"),
     "missing column": (b"Anna NNP\nslept VBD\n\n" * 20, "bad.txt:1: no column 3"),
     "not a span label": (GOOD + b"Oslo NNP LOC\n", "bad.txt:61: 'LOC'"),
-    "one sentence": (b"Anna NNP B-PER\n", "bad.txt: no training sentence"),
+    "one sentence": (b"Anna NNP B-PER\n", "bad.txt: one sentence of 1 word was read"),
 }
 ARGUMENTS = {
     "corpus": (["--corpus", "conll2004"], "--corpus conll2004"),

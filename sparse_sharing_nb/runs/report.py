@@ -5,11 +5,11 @@
 # %% auto #0
 __all__ = ['NOT_IN_NAME', 'REFERENCES', 'OF_MASKS', 'OF_COMPANY', 'LEGEND', 'read_archive', 'without_orphans', 'place_in_study',
            'read_records', 'row_settings', 'row_name', 'runs_by_method', 'mean_and_sd', 'value_of', 'needed_runs',
-           'mean_total', 'make_row', 'all_tasks', 'reference_name', 'counts_by_seed', 'add_differences', 'make_table',
-           'compare', 'markdown_table', 'score_cell', 'score_line', 'table_text', 'difference_cell', 'difference_and_t',
-           'differences_text', 'task_axes', 'draw_scores', 'draw_differences', 'draw_overlaps', 'make_panels',
-           'tested_on', 'score_figures', 'wrapped_title', 'history_figure', 'overlap_figure', 'rounds_figure',
-           'study_figures', 'study_text', 'write_results']
+           'mean_total', 'measures_of', 'make_row', 'all_tasks', 'reference_name', 'counts_by_seed', 'add_differences',
+           'make_table', 'compare', 'markdown_table', 'score_cell', 'score_line', 'table_text', 'difference_cell',
+           'difference_and_t', 'differences_text', 'task_axes', 'draw_scores', 'draw_differences', 'draw_overlaps',
+           'make_panels', 'tested_on', 'score_figures', 'wrapped_title', 'history_figure', 'overlap_figure',
+           'rounds_figure', 'study_figures', 'study_text', 'write_results']
 
 # %% ../../nbs/runs/report.ipynb #41d47aa2
 import gzip, json, textwrap
@@ -149,6 +149,15 @@ def mean_total(
     return float(np.mean(totals))
 
 # %% ../../nbs/runs/report.ipynb #cf0eb027
+def measures_of(
+    records:list, # of one method and seed
+)->dict:          # {'measures': {task: 'F1' or 'accuracy'}}; empty if the records are older and do not say
+    "What the scores of the tasks are."
+    found = {}
+    for record in records: found |= record.get("measures", {})
+    return {"measures": found} if found else {}
+
+# %% ../../nbs/runs/report.ipynb #12b76e3c
 def make_row(
     name:str,     # of the row
     by_seed:dict, # {seed: records of one method}
@@ -158,6 +167,7 @@ def make_row(
     runs = list(by_seed.values())
     first = runs[0][0]
     row = dict(name=name, method=first["method"], seeds=list(by_seed), dev={}, test={}, density={})
+    row |= measures_of(runs[0])
     for key, task in product(("dev", "test", "density"), first["config"]["tasks"]):
         row[key][task] = mean_and_sd([value_of(records, key, task) for records in runs])
     shared = [records[0].get("overlap", {}).get("all", {}) for records in runs]    # nothing without masks
@@ -278,13 +288,16 @@ def score_line(
     seconds = [f"{row[key]:,.0f}" for key in ("search_seconds", "seconds")]
     return [row["name"], str(len(row["seeds"])), *scores, densities, *overlaps, *cost, *seconds]
 
+# %% ../../nbs/runs/report.ipynb #c7c93286
 def table_text(
     rows:list,       # of `make_table`
     split:str="dev", # or 'test'
 )->str:              # Markdown
     "Scores as people read them: mean ± standard deviation over seeds, and the mark of `score_cell`."
-    tasks = all_tasks(rows)
-    head = ["method", "seeds", *(f"{task} ({split})" for task in tasks), "densities", "overlap", "corrected",
+    tasks, measures = all_tasks(rows), {}    # old records do not say what was measured
+    for row in rows: measures |= row.get("measures", {})
+    titles = [f"{task} ({' '.join(filter(None, [split, measures.get(task)]))})" for task in tasks]
+    head = ["method", "seeds", *titles, "densities", "overlap", "corrected",
             "core parameters", "epoch-equivalents", "search s", "training s"]
     return markdown_table(head, [score_line(row, tasks, split) for row in rows])
 

@@ -32,8 +32,8 @@ from .resume import load_round, resumable, round_file, search_masks
 from ..selection import select
 from ..tagging import InputError, build_vocab, encode, word_forms
 from ..tagging import reported_score, sentence_counts
-from ..text.corpora import load_tasks
-from ..text.vectors import load_vectors
+from ..text.corpora import load_tasks, log
+from ..text.vectors import load_vectors, reach_text, words_with_vectors
 from ..training import PRESETS, best_epoch, copy_weights, predict
 
 # %% ../../nbs/runs/study.ipynb #514d08f0
@@ -71,8 +71,10 @@ def load_data(
 )->tuple:                       # (Dataset, {lower-cased word: vector}, its digest)
     "The text as numbers, and vectors of its words. Raises InputError, see `load_tasks`."
     loaded = load_tasks(corpus, tasks, data, train_sentences)
-    known = load_vectors(vectors, {word.lower() for word in word_forms(loaded)})
-    return encode(loaded, build_vocab(loaded, known)), known, digest_of(loaded)
+    known = load_vectors(vectors, word_forms(loaded))
+    encoded = encode(loaded, build_vocab(loaded, known))
+    if known: log.info("words that have a vector: %s", reach_text(words_with_vectors(encoded, known)))
+    return encoded, known, digest_of(loaded)
 
 # %% ../../nbs/runs/study.ipynb #5b11888b
 METHODS = {    # a run for each task?, what each task does first to find its mask
@@ -385,6 +387,7 @@ def carry_out(
     how = dict(on_epoch=on_epoch, seed=config.seed, progress=progress)
     if config.method == "search": stages, found = do_search(config, network, data, out, **how)
     else: stages, found = do_training(config, network, data, before, out, **how)
+    if vectors: found["words_with_vectors"] = words_with_vectors(data, vectors)
     return make_record(config, data, stages, before) | found
 
 # %% ../../nbs/runs/study.ipynb #f7893022
@@ -516,11 +519,12 @@ def describe_model(
     config:Config, network, data, # what was done; the trained network; the Dataset
     masks:dict, chosen:dict, shared, # of `choose_masks`
     history:list,                 # a record per epoch
-)->dict: # dev, test, counts, params, best_epoch, history; with masks density, selected_round, overlap
+)->dict: # scores, measures, counts, params, best_epoch, history; with masks density, selected_round, overlap
     "Scores in per cent, counts per sentence, size, and what the masks have in common."
     dev, dev_counts = score_split(network, data, "dev", config.trained, masks)
     test, test_counts = score_split(network, data, "test", config.trained, masks)
-    found = dict(dev=dev, test=test, counts=dict(dev=dev_counts, test=test_counts))
+    measures = {task: "F1" if data.schemes[task] else "accuracy" for task in config.trained}
+    found = dict(dev=dev, test=test, measures=measures, counts=dict(dev=dev_counts, test=test_counts))
     if masks:
         densities = {task: density(mask) for task, mask in masks.items()}
         found |= dict(density=densities, selected_round=chosen)
