@@ -15,8 +15,9 @@ from .densities import Material, PLACEMENTS, Setting, cut_out, make_masks, measu
 from .densities import slider_values
 from ..joint import train_jointly
 from ..pruning import check_mask, full_mask
-from ..runs.models import tag_words, tokenize
+from ..runs.models import tag_words
 from ..tagging import InputError
+from ..text.raw_text import tokenize
 from ..training import extract, joint_batches
 
 # %% ../../nbs/explorer/answers.ipynb #1b481241

@@ -17,7 +17,6 @@ from ..files import MODEL, atomic_path, check_shape, read_tensors
 from ..network import Network, batch_of, build_network
 from ..pruning import check_mask
 from ..tagging import SPAN, InputError, Vocab, build_lexicon, to_spans, to_tags
-from ..text.raw_text import tokenize
 from ..training import PRESETS, Settings
 
 # %% ../../nbs/runs/models.ipynb #0e215e2b
