@@ -8,7 +8,7 @@ BIN := .venv/bin
 PIP := $(BIN)/pip
 export TORCH
 .DELETE_ON_ERROR:
-.PHONY: help demo explore test notebooks lab clean
+.PHONY: help demo explore test notebooks lab lessons clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' Makefile
@@ -36,9 +36,13 @@ lab: .venv/lab.ok ## open the notebooks in JupyterLab
 	@echo "== JupyterLab in your browser; what you save goes to nbs/ (Ctrl-C ends it)"
 	$(BIN)/jupyter-lab nbs/index.ipynb
 
-clean: ## remove .venv, demo/ and what a build leaves
-	@echo "== removes .venv, demo/, build/, dist/ and *.egg-info"
-	rm -rf .venv demo build dist *.egg-info
+lessons: .venv/lab.ok ## write what a class gets of the exercises to lessons/
+	@echo "== copies of the exercises without, with folded and with open solutions, and a zip to hand out; trains for a minute"
+	$(BIN)/python nbs/lessons/hand_out.py lessons
+
+clean: ## remove .venv, demo/, lessons/ and what a build leaves
+	@echo "== removes .venv, demo/, lessons/, build/, dist/ and *.egg-info"
+	rm -rf .venv demo lessons build dist *.egg-info
 
 # What is installed, marked by files in .venv: the environment, then PyTorch, then the package with its extras.
 .venv/made:

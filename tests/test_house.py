@@ -19,6 +19,7 @@ ROWS = {
             "08_baselines 09_one_stage 10_negative_transfer",
     "findings": "findings/claims findings/task_weights findings/room findings/election "
                 "findings/density findings/relatedness findings/rewinding",
+    "lessons": "lessons/exercises lessons/teaching",
     "text": "text/newswire text/related text/readers text/schemes text/corpora text/raw_text "
             "text/vectors text/downloads text/own_corpus",
     "runs": "runs/resume runs/models runs/tagger runs/study runs/intervals runs/report runs/speed",
