@@ -183,12 +183,12 @@ def read_raw_text(path):
     from sparse_sharing_nb.runs.tagger import raw_sentences
     from sparse_sharing_nb.text.raw_text import cutting_of
     letters = path.read_bytes().decode(errors="ignore")
-    text = [letter for letter in letters if not letter.isspace() and category(letter) not in ("Cc", "Cf")]
+    n_signs = sum(not letter.isspace() and category(letter) not in ("Cc", "Cf") for letter in letters)
     for words, language in (("do n't", "en"), ("don't 5%", "xx"), ("l' - a", "fr")):
         sentences = raw_sentences(path, cutting_of(words.split()), language)
         cut = chain.from_iterable(chain.from_iterable(words) for _, words, _ in sentences)
         n_cut = sum(category(letter) != "Cf" for letter in cut)
-        assert n_cut == len(text), f"{n_cut - len(text)} signs too many"
+        assert n_cut == n_signs, f"{n_cut - n_signs} signs too many"
 
 
 def read_cut_words(path):
