@@ -21,7 +21,7 @@ from itertools import product
 from pathlib import Path
 import torch
 from ..baselines import CONTROLS, hierarchical_masks, train_hard, train_single, train_subnet
-from ..files import atomic_path, check_record, read_json
+from ..files import atomic_path, cannot_write, check_record, read_json
 from ..joint import train_jointly
 from ..merging import n_merged_parameters, overlaps
 from ..network import n_core_parameters
@@ -274,8 +274,7 @@ def check_writable(
     try:
         Path(out).mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=out): pass
-    except OSError as e:
-        raise InputError(f"--out {out}: cannot be written ({e.strerror}); choose another folder") from None
+    except OSError as e: raise cannot_write(f"--out {out}", e) from None
 
 def peak_memory_mb()->float: # of this process so far, in MiB; None where the system does not say
     "The most memory that this process has held."
