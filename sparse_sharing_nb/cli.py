@@ -7,11 +7,12 @@ __all__ = ['CORPUS_HELP', 'METHODS_HELP', 'SUMMARIES', 'DESCRIPTIONS', 'EXAMPLES
            'at_least_one', 'task_weights', 'text_arguments', 'training_arguments', 'search_arguments',
            'study_arguments', 'explore_arguments', 'do_explore', 'corpora_arguments', 'download_arguments',
            'do_corpora', 'do_download', 'tag_arguments', 'redraw_arguments', 'bench_arguments', 'make_parser',
-           'text_asked_for', 'plan_study', 'limit_cache', 'do_study', 'note_command', 'repeatable_command', 'do_redraw',
-           'do_bench', 'check_source', 'to_be_tagged', 'do_tag', 'nobody_reads', 'one_line', 'shown_log', 'main']
+           'text_asked_for', 'plan_study', 'limit_cache', 'show', 'end_in_order', 'do_study', 'note_command',
+           'repeatable_command', 'do_redraw', 'do_bench', 'check_source', 'to_be_tagged', 'do_tag', 'nobody_reads',
+           'one_line', 'message_of', 'shown_log', 'main']
 
 # %% ../nbs/cli.ipynb #38d5ea5d
-import argparse, os, shlex, sys
+import argparse, os, re, shlex, signal, sys
 
 # %% ../nbs/cli.ipynb #2e308018
 def names(
@@ -172,6 +173,7 @@ def do_explore(
     args, # what `make_parser` parsed
 ):
     "Show the explorer until Ctrl-C. Raises InputError for what it cannot show."
+    limit_cache("32")
     from sparse_sharing_nb.explorer.export import export_explorer
     from sparse_sharing_nb.explorer.server import serve
     if args.export: return export_explorer(args.export, args.study, args.data)
@@ -338,19 +340,33 @@ def limit_cache(
     "Keep so many compiled LSTMs. To be called before torch is imported."
     os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", n)
 
+def show(
+    text:str,
+):
+    "Print; what the terminal has no letter for becomes a question mark."
+    encoding = sys.stdout.encoding or "utf-8"
+    print(text.encode(encoding, "replace").decode(encoding))
+
+def end_in_order(number, frame):
+    "What to do on a signal: end as if the program had ended itself, which tidies up."
+    raise SystemExit(128 + number)
+
 def do_study(
     args, # what `make_parser` parsed, and `argv`, the words themselves
 ):
     "Plan, run, write the table and the figures. Raises InputError for what cannot be done."
     limit_cache("32")
+    from threading import current_thread, main_thread
     from sparse_sharing_nb.runs import study
     from sparse_sharing_nb.runs.report import write_results
+    if current_thread() is main_thread(): signal.signal(signal.SIGTERM, end_in_order)
     configs = plan_study(args)
     note_command(args.out, repeatable_command(args.argv))
     study.run_all(configs, args.out, args.data, args.workers)
-    print(write_results(args.out))
-    print(f"table, records and figures are in {args.out}/; to tag text of your own:")
-    print(f'sparse-sharing tag --model {args.out}/runs/{configs[-1].id} "Some text."')
+    show(write_results(args.out))
+    show(f"table, records and figures are in {args.out}/; to tag text of your own:")
+    model = shlex.quote(f"{args.out}/runs/{configs[-1].id}")
+    show(f'sparse-sharing tag --model {model} "Some text."')
 
 # %% ../nbs/cli.ipynb #0762c6e9
 def note_command(
@@ -381,7 +397,7 @@ def do_redraw(
 ):
     "Table and figures from records. Raises InputError for a folder without any."
     from sparse_sharing_nb.runs.report import write_results
-    for folder in args.folder: print(write_results(folder))
+    for folder in args.folder: show(write_results(folder))
 
 # %% ../nbs/cli.ipynb #e2b595cf
 MEASURED = """peak_gflops tokens_per_second of_peak extra_cost shares fresh_process tag_a_file
@@ -460,12 +476,24 @@ def nobody_reads():
     except (OSError, ValueError): pass    # not a real file
 
 def one_line(
+    text:str,
+)->str: # that can be printed anywhere: a terminal obeys control characters
+    "A message as people see it."
+    line = re.sub(r"[\x00-\x1f\x7f-\x9f]", "?", " ".join(text.split()))
+    return line.encode(errors="backslashreplace").decode()
+
+_NO_MEMORY = re.compile("(?:allocate|out of) memory|create a primitive|map segment", re.I).search
+
+def message_of(
     error:Exception,
-    command:str,    # the subcommand
-)->str:             # that can be printed anywhere
-    "An error as people see it."
-    message = " ".join(f"sparse-sharing {command}: {error}".split())
-    return message.encode(errors="backslashreplace").decode()
+)->str:              # None for a bug of ours
+    "What to say about a full disk, too little memory, letters that cannot be shown, bad input."
+    from sparse_sharing_nb.tagging import InputError
+    if isinstance(error, (OSError, UnicodeError, InputError)): return str(error)
+    ended = type(error).__name__ == "TerminatedWorkerError"
+    if not (ended or isinstance(error, MemoryError) or _NO_MEMORY(str(error))): return None
+    what = "a worker process was ended, perhaps for want of memory" if ended else "too little memory"
+    return f"{what}; finished work is kept: give the same command again, with --workers 1 or less text"
 
 def shown_log():
     "Show the library's log on standard error while a command runs; returns a function that ends it."
@@ -491,10 +519,9 @@ def main(
     except BrokenPipeError:
         nobody_reads()
         return 141
-    except (OSError, ValueError) as error:
-        from sparse_sharing_nb.tagging import InputError
-        # a full disk, letters that cannot be shown, bad input; else it is a bug
-        if not isinstance(error, (OSError, UnicodeError, InputError)): raise
-        print(one_line(error, args.command), file=sys.stderr)
+    except Exception as error:
+        message = message_of(error)
+        if message is None: raise
+        print(one_line(f"sparse-sharing {args.command}: {message}"), file=sys.stderr)
         return 2
     finally: hide_log()

@@ -8,13 +8,14 @@ from safetensors.numpy import load_file
 PROGRAM = Path(sys.executable).with_name("sparse-sharing")
 METHODS = "single,subnet,hard,soft,hierarchical,sparse,sparse-independent,sparse-one-stage"
 SIZES = "--train-sentences 300 --hidden 16 --epochs 4 --rounds 2 --epochs-per-round 2 --warmup-epochs 1"
-COMMAND = [PROGRAM, "study", "--tasks", "pos,ner", "--methods", METHODS, *SIZES.split(), "--workers", "2"]
+COMMAND = [PROGRAM, "study", "--tasks", "pos,ner", "--methods", METHODS, *SIZES.split()]
 
 
-def start(out):
+def start(out, workers=2):
     """The study in a process group of its own, which can be killed as a whole; Ctrl-C reaches it also
     where the tests run in the background."""
-    return subprocess.Popen([*COMMAND, "--out", out], start_new_session=True, text=True,
+    command = [*COMMAND, "--out", out, "--workers", str(workers)]
+    return subprocess.Popen(command, start_new_session=True, text=True,
                             stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                             preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
 
@@ -89,3 +90,51 @@ def test_truncated_files(uninterrupted, tmp_path):
         path.write_bytes(path.read_bytes()[:path.stat().st_size//2])
     finish(start(tmp_path))
     assert bits(tmp_path) == uninterrupted
+
+
+def processes(group):
+    "The living processes of a process group: {id: command line}."
+    listed = subprocess.run(["ps", "-ww", "-eo", "pid=,pgid=,stat=,args="], capture_output=True, text=True).stdout
+    found = {}
+    for line in listed.splitlines():
+        pid, of, state, args = line.split(maxsplit=3)
+        if int(of) == group and not state.startswith("Z"): found[int(pid)] = args
+    return found
+
+
+def workers_of(process):
+    "The ids of its workers."
+    return [pid for pid, args in processes(process.pid).items() if "LokyProcess" in args]
+
+
+@pytest.fixture
+def with_workers(tmp_path):
+    "A study whose workers are at work."
+    process = start(tmp_path)
+    for _ in range(2): process.stdout.readline()    # the first run goes without workers
+    assert workers_of(process)
+    yield process
+    if process.poll() is None: os.killpg(process.pid, signal.SIGKILL)
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGHUP], ids=lambda n: n.name)
+def test_workers_end_with_their_parent(with_workers, tmp_path, number):
+    os.kill(with_workers.pid, number)
+    output, _ = with_workers.communicate(timeout=20)    # nobody holds it open
+    assert "Traceback" not in output and not processes(with_workers.pid)
+    assert not list(tmp_path.glob(".*"))
+
+
+def test_a_worker_is_killed(with_workers, tmp_path):
+    os.kill(workers_of(with_workers)[0], signal.SIGKILL)
+    output, _ = with_workers.communicate(timeout=60)
+    assert with_workers.returncode == 2 and "a worker process was ended" in output, output
+    assert "Traceback" not in output and not processes(with_workers.pid) and not list(tmp_path.glob(".*"))
+
+
+def test_what_a_killed_study_shared_is_removed(with_workers, tmp_path):
+    os.killpg(with_workers.pid, signal.SIGKILL)
+    with_workers.communicate()
+    assert len(list(tmp_path.glob(".shared-*"))) == 1
+    finish(start(tmp_path))
+    assert not list(tmp_path.glob(".*"))

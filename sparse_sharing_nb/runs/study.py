@@ -8,10 +8,11 @@ __all__ = ['METHODS', 'KINDS', 'text_of', 'no_garbage', 'digest_of', 'load_data'
            'with_weights', 'finders_of', 'plan', 'check_writable', 'peak_memory_mb', 'git', 'commit_of', 'provenance',
            'is_complete', 'read_record', 'run', 'start_network', 'carry_out', 'do_search', 'do_training',
            'load_branches', 'choose_masks', 'train_by_method', 'cost_of', 'make_record', 'score_split',
-           'describe_model', 'counting_bar', 'run_and_count', 'headline', 'n_passes', 'ready_runs', 'run_all']
+           'describe_model', 'remove_abandoned', 'shared_folder', 'counting_bar', 'begin_worker', 'worker_settings',
+           'run_and_count', 'headline', 'n_passes', 'ready_runs', 'run_all']
 
 # %% ../../nbs/runs/study.ipynb #b42d01e3
-import gc, hashlib, json, math, os, platform, re, shutil, signal, subprocess, sys, tempfile, threading
+import gc, hashlib, json, math, os, platform, re, shutil, signal, subprocess, sys, tempfile, threading, time
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
 from functools import lru_cache
@@ -21,7 +22,7 @@ from itertools import product
 from pathlib import Path
 import torch
 from ..baselines import CONTROLS, hierarchical_masks, train_hard, train_single, train_subnet
-from ..files import atomic_path, check_record, read_json
+from ..files import atomic_path, cannot_write, check_record, read_json
 from ..joint import train_jointly
 from ..merging import n_merged_parameters, overlaps
 from ..network import n_core_parameters
@@ -274,8 +275,7 @@ def check_writable(
     try:
         Path(out).mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=out): pass
-    except OSError as e:
-        raise InputError(f"--out {out}: cannot be written ({e.strerror}); choose another folder") from None
+    except OSError as e: raise cannot_write(f"--out {out}", e) from None
 
 def peak_memory_mb()->float: # of this process so far, in MiB; None where the system does not say
     "The most memory that this process has held."
@@ -532,6 +532,30 @@ def describe_model(
     params = n_merged_parameters(network, masks) if masks else n_core_parameters(network)
     return found | dict(params=params, best_epoch=best_epoch(history)["epoch"], history=history)
 
+# %% ../../nbs/runs/study.ipynb #8e279fb8
+def remove_abandoned(
+    out, # folder of a study (Path)
+):
+    "Remove what studies shared that were killed together with their workers."
+    from filelock import FileLock, Timeout
+    for left in out.glob(".shared-*"):
+        if left.is_symlink(): continue
+        try:
+            with FileLock(left/"lock", timeout=0): pass
+        except (OSError, Timeout): continue    # of a study that runs
+        shutil.rmtree(left, ignore_errors=True)
+
+@contextmanager
+def shared_folder(
+    out, # folder of a study (str or Path)
+):       # Path of a folder in it that is ours alone, and gone afterwards
+    "A place for what the processes of a study share."
+    from filelock import FileLock
+    Path(out).mkdir(parents=True, exist_ok=True)
+    remove_abandoned(Path(out))
+    how = dict(prefix=".shared-", dir=out, ignore_cleanup_errors=True)
+    with tempfile.TemporaryDirectory(**how) as name, FileLock(Path(name)/"lock"): yield Path(name)
+
 # %% ../../nbs/runs/study.ipynb #b5a8b131
 @contextmanager
 def counting_bar(
@@ -555,18 +579,36 @@ def counting_bar(
         over.set()
         watcher.join()
         bar.close()
-        path.unlink(missing_ok=True)
+
+# %% ../../nbs/runs/study.ipynb #dedef50d
+def begin_worker(
+    parent:int, # id of the process that asks
+    shared,     # of `shared_folder`
+):
+    "Make this process a worker, which ends within a second of its parent."
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    def follow():
+        while os.getppid() == parent: time.sleep(.5)
+        shutil.rmtree(shared, ignore_errors=True)
+        os._exit(1)
+    threading.Thread(target=follow, daemon=True).start()
+
+def worker_settings(
+    shared, # of `shared_folder`
+)->dict:    # arguments of `joblib.parallel_config`
+    "How workers are made; nothing where somebody has chosen a backend of joblib."
+    from joblib.parallel import get_active_backend
+    if type(get_active_backend()[0]).__name__ != "LokyBackend": return {}
+    begin = dict(initializer=begin_worker, initargs=(os.getpid(), str(shared)))
+    return dict(backend="loky", temp_folder=str(shared), **begin)
 
 # %% ../../nbs/runs/study.ipynb #8688dce3
 def run_and_count(
     config:Config, out, data, # see `run`
     counter,                  # file that grows by one character per epoch
-    parent:int,               # id of the process that asked
     loaded,                   # of `load_data`
 )->dict:                      # the record
-    "A run in a worker process. Ctrl-C is for the `parent` process, which ends its workers."
-    in_worker = os.getpid() != parent and threading.current_thread() is threading.main_thread()
-    if in_worker: signal.signal(signal.SIGINT, signal.SIG_IGN)
+    "A run in a worker process."
     def count(history):
         with open(counter, "a") as file: file.write(".")
     return run(config, out, data, on_epoch=count, progress=False, loaded=loaded)
@@ -608,14 +650,14 @@ def run_all(
     from joblib import Parallel, delayed, parallel_config
     todo = [c for c in configs if not read_record(Path(out)/"runs"/c.id)]
     loaded = {text: load_data(*text, data) for text in set(map(text_of, todo))}
-    counter = Path(tempfile.gettempdir())/f"sparse-sharing-progress-{os.getpid()}"
-    do = delayed(run_and_count)
-    with counting_bar(counter, sum(c.epochs*(c.rounds+1) for c in todo)) as bar:
+    do, n_epochs = delayed(run_and_count), sum(c.epochs*(c.rounds+1) for c in todo)
+    with shared_folder(out) as shared, counting_bar(shared/"progress", n_epochs) as bar:
+        how = worker_settings(shared)
         while todo:
             ready = ready_runs(todo)
             # joblib shares the arrays of a text among its processes
-            jobs = [do(c, out, data, counter, os.getpid(), loaded[text_of(c)]) for c in ready]
-            with parallel_config(n_jobs=min(workers or os.cpu_count(), len(jobs))):
+            jobs = [do(c, out, data, shared/"progress", loaded[text_of(c)]) for c in ready]
+            with parallel_config(n_jobs=min(workers or os.cpu_count(), len(jobs)), **how):
                 done = Parallel(return_as="generator_unordered")(jobs)
                 for record in done: bar.write(headline(record))
             todo = [c for c in todo if c not in ready]

@@ -10,7 +10,7 @@ __all__ = ['GITHUB', 'EWT_NAMES', 'EWT', 'WNUT17', 'CONLL2003', 'CONLL2000', 'SO
 import hashlib, sys, zipfile
 from dataclasses import dataclass
 from pathlib import Path
-from ..files import atomic_path
+from ..files import atomic_path, cannot_write
 from ..tagging import InputError
 from .corpora import KNOWN, NEWSWIRE_COLUMNS, SPLITS, corpus_cache, corpus_folder
 
@@ -147,8 +147,7 @@ def fetch_file(
         raise InputError(f"{url}: cannot be fetched ({type(e).__name__}); try again later") from None
     except ValueError: raise InputError(
         f"{url}: is not the file that was expected, and was not kept; try again later") from None
-    except OSError as e: raise InputError(
-        f"{path}: cannot be written ({e.strerror or e}); make room or choose another folder") from None
+    except OSError as e: raise cannot_write(path, e) from None
 
 # %% ../../nbs/text/downloads.ipynb #b3e01202
 def unpack(
