@@ -351,6 +351,7 @@ def end_in_order(number, frame):
     "What to do on a signal: end as if the program had ended itself, which tidies up."
     raise SystemExit(128 + number)
 
+# %% ../nbs/cli.ipynb #de114b13
 def do_study(
     args, # what `make_parser` parsed, and `argv`, the words themselves
 ):
@@ -475,6 +476,7 @@ def nobody_reads():
     try: os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except (OSError, ValueError): pass    # not a real file
 
+# %% ../nbs/cli.ipynb #53dbc4dd
 def one_line(
     text:str,
 )->str: # that can be printed anywhere: a terminal obeys control characters
@@ -495,6 +497,7 @@ def message_of(
     what = "a worker process was ended, perhaps for want of memory" if ended else "too little memory"
     return f"{what}; finished work is kept: give the same command again, with --workers 1 or less text"
 
+# %% ../nbs/cli.ipynb #79859e08
 def shown_log():
     "Show the library's log on standard error while a command runs; returns a function that ends it."
     import logging

@@ -26,6 +26,7 @@ def cannot_write(
     advice = "make room or choose another folder, then the same command goes on"
     return InputError(f"{path}: cannot be written ({reason}); {advice}")
 
+# %% ../nbs/files.ipynb #831e20f6
 @contextmanager
 def atomic_path(
     path, # the file to be (str or Path); its folder is made if missing

@@ -249,8 +249,7 @@ def plan(
     flat:float=False,        # points of dev score below which a round ends, see `Settings`
     warmup_epochs:int=0,     # of hard sharing first, part of the joint epochs
     branch_epochs:int=2, branch_density:float=.5, # of one stage, see `train_one_stage`
-    tolerance:float=0.,      # of the selection, points of dev score, see `select`
-    at_rounds=(),            # rounds to take one after the other instead of selecting
+    tolerance:float=0., at_rounds=(), # see `select`; rounds to take instead of selecting
     weights=None,            # {task: task weight, > 0} of all that trains jointly; 1 if not named
     **settings,              # further fields of `Config`, the same for all runs
 )->list:                     # configurations, what is needed before what needs it
