@@ -18,7 +18,7 @@ from typing import NamedTuple
 from zipfile import ZIP_LZMA, ZipFile
 import numpy as np, torch
 from ..baselines import hierarchical_masks, shuffle_independently
-from ..files import atomic_path
+from ..files import atomic_path, own_cache
 from ..merging import intersect
 from ..network import Network
 from ..pruning import Round
@@ -89,9 +89,8 @@ def own_study(
     workers=None, # processes, if it has to be trained; as many as there are cores if None
 )->Path:          # folder of a study with finished searches, in the user's cache folder
     "The explorer's own small study: unpacked, or trained where the package has no copy of it."
-    from platformdirs import user_cache_dir
     configs = own_plan()
-    out = Path(user_cache_dir("sparse_sharing_nb"))/f"small-{configs[-1].id}"
+    out = own_cache()/f"small-{configs[-1].id}"
     if not out.exists(): unpack_study(out)
     run_all(configs, out, workers=workers)
     return out

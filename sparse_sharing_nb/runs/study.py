@@ -22,7 +22,8 @@ from itertools import product
 from pathlib import Path
 import torch
 from ..baselines import CONTROLS, hierarchical_masks, train_hard, train_single, train_subnet
-from ..files import atomic_path, cannot_write, check_record, read_json
+from ..files import MOST_TENSORS, atomic_path, cannot_write, check_plain, check_record
+from ..files import read_json
 from ..joint import train_jointly
 from ..merging import n_merged_parameters, overlaps
 from ..network import n_core_parameters
@@ -318,6 +319,7 @@ def is_complete(
     "Can this safetensors file be used?"
     from safetensors import SafetensorError, safe_open
     try:
+        check_plain(path, MOST_TENSORS)
         with safe_open(path, "np"): return True
     except (OSError, SafetensorError): return False
 
@@ -329,6 +331,8 @@ def read_record(
     record = read_json(folder/"record.json")
     if record is None: return None
     check_record(record, folder/"record.json", KINDS)
+    if record["id"] != folder.resolve().name:
+        raise InputError(f"{folder}/record.json: id: not the name of its folder; move it back")
     files = [folder/"model.safetensors"]
     if "rounds" in record: files = [round_file(folder, found["round"]) for found in record["rounds"]]
     return record if all(map(is_complete, files)) else None
