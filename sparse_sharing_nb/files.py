@@ -189,6 +189,7 @@ _VERSIONS = _fields(sparse_sharing_nb=_text | {"maxLength": 40})
 _RECORD = _fields(
     id=_id, config=CONFIG, tasks=_tasks, method=_text, seed=_count, seconds=_seconds,
     own_epoch_equivalents=_seconds, versions=_VERSIONS)
+_RECORD["properties"]["started_in"] = _text    # where files of one's own are named
 _SEARCH = _fields(rounds=_list(ROUND, 10**6, minItems=2))
 
 _OVERLAP = _fields(ratio=_number, chance=_number, corrected=_or("null", _number))

@@ -5,6 +5,7 @@ import pytest
 from sparse_sharing_nb.cli import main
 from sparse_sharing_nb.explorer.densities import open_study
 from sparse_sharing_nb.runs.report import read_records
+from sparse_sharing_nb.runs.study import load_data
 from sparse_sharing_nb.tagging import InputError
 
 SIZES = "--tasks pos,ner --train-sentences 60 --hidden 8 --epochs 2 --rounds 2 --epochs-per-round 1".split()
@@ -104,3 +105,37 @@ def test_a_study_of_one_task_is_not_explored(folder, tmp_path, capsys):
         if record["method"] == "search" and record["tasks"] == ["ner"]: shutil.rmtree(path.parent)
     assert main(["explore", "--study", str(folder), "--no-browser"]) == 2
     assert "two tasks" in capsys.readouterr().err
+
+
+def test_a_vast_network_is_not_built(folder):
+    "Each number is allowed by itself; what was kept is smaller."
+    for path in folder.glob("runs/*/record.json"):
+        record = json.loads(path.read_text())
+        record["config"] |= dict(hidden=10_000, n_layers=100)
+        path.write_text(json.dumps(record))
+    with pytest.raises(InputError, match="the weights are not those of the network"): open_study(folder)
+
+
+def test_a_relative_corpus_is_found_from_anywhere(tmp_path, monkeypatch, capsys):
+    home = tmp_path/"home"
+    for place in (home, tmp_path/"elsewhere"): place.mkdir()
+    monkeypatch.chdir(home)
+    (home/"a.txt").write_text("Anna NNP B-PER\nslept VBD O\n\nOslo NNP B-LOC\nis VBZ O\n\n" * 40)
+    own = ["--corpus", "own=a.txt:2=pos,3=ner", *SIZES]
+    assert main(["study", "--methods", "sparse", *own, "--workers", "1", "--out", "study"]) is None
+    monkeypatch.chdir(tmp_path/"elsewhere")
+    shutil.copytree(home, tmp_path/"moved")                     # text and study together
+    assert set(open_study(tmp_path/"moved"/"study").searches) == {"pos", "ner"}
+    (home/"a.txt").unlink()
+    capsys.readouterr()
+    load_data.cache_clear()
+    assert main(["explore", "--study", str(home/"study"), "--no-browser"]) == 2
+    message = capsys.readouterr().err.strip()
+    assert "a.txt: cannot be read (no such file)" in message and "\n" not in message
+
+
+def test_a_round_of_another_network(folder):
+    from safetensors.torch import load_file, save_file
+    run, _ = a_run(folder, "search")
+    save_file(load_file(run/"round-1.safetensors"), run/"round-1.safetensors")    # no word of its record
+    with pytest.raises(InputError, match="round-1.safetensors: not a round of this search"): open_study(folder)
