@@ -351,6 +351,7 @@ def end_in_order(number, frame):
     "What to do on a signal: end as if the program had ended itself, which tidies up."
     raise SystemExit(128 + number)
 
+# %% ../nbs/cli.ipynb #de114b13
 def do_study(
     args, # what `make_parser` parsed, and `argv`, the words themselves
 ):
@@ -483,6 +484,7 @@ def one_line(
     line = re.sub(r"[\x00-\x1f\x7f-\x9f]", "?", " ".join(text.split()))
     return line.encode(errors="backslashreplace").decode()
 
+# %% ../nbs/cli.ipynb #469d7189
 _NO_MEMORY = re.compile("(?:allocate|out of) memory|create a primitive|map segment", re.I).search
 
 def message_of(
@@ -496,6 +498,7 @@ def message_of(
     what = "a worker process was ended, perhaps for want of memory" if ended else "too little memory"
     return f"{what}; finished work is kept: give the same command again, with --workers 1 or less text"
 
+# %% ../nbs/cli.ipynb #79859e08
 def shown_log():
     "Show the library's log on standard error while a command runs; returns a function that ends it."
     import logging

@@ -26,6 +26,7 @@ def cannot_write(
     advice = "make room or choose another folder, then the same command goes on"
     return InputError(f"{path}: cannot be written ({reason}); {advice}")
 
+# %% ../nbs/files.ipynb #831e20f6
 @contextmanager
 def atomic_path(
     path, # the file to be (str or Path); its folder is made if missing
@@ -219,6 +220,7 @@ def check_fields(
     numbers = [found["round"] for found in record.get("rounds", ())]
     if numbers != list(range(len(numbers))): raise InputError(f"{where}: rounds: not numbered from 0")
 
+# %% ../nbs/files.ipynb #821dea66
 def written_by(
     record, # whatever was read from a record
 )->str:     # a version of this package, or 'unknown'

@@ -186,6 +186,7 @@ def check_size(
     if n_weights_at_least(config, vocab, word_dim) > n_weights:
         raise InputError(f"{folder}: the weights are not those of the network that it describes")
 
+# %% ../../nbs/explorer/densities.ipynb #0b4f27c7
 def check_rounds(
     folder, # of a search (Path)
     rounds, # its records of rounds
@@ -199,6 +200,7 @@ def check_rounds(
             raise InputError(f"{path}: not a round of this search; do the study again")
         check_mask(model, found.mask)
 
+# %% ../../nbs/explorer/densities.ipynb #f96cb632
 def open_study(
     folder,             # of a study with searches (str or Path)
     data=None,          # folder of known corpora, see `load_tasks`

@@ -22,8 +22,7 @@ from itertools import product
 from pathlib import Path
 import torch
 from ..baselines import CONTROLS, hierarchical_masks, train_hard, train_single, train_subnet
-from ..files import MOST_TENSORS, atomic_path, cannot_write, check_plain, check_record
-from ..files import read_json
+from ..files import MOST_TENSORS, atomic_path, cannot_write, check_plain, check_record, read_json
 from ..joint import train_jointly
 from ..merging import n_merged_parameters, overlaps
 from ..network import n_core_parameters

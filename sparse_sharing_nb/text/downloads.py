@@ -127,6 +127,7 @@ def pieces(
         if n_bytes < before + LEAST_BYTES: raise Timeout("too slow")
         began, before = time.monotonic(), n_bytes
 
+# %% ../../nbs/text/downloads.ipynb #a24dfbba
 def download(
     url:str,         # where the file is
     output_file:str, # to write
