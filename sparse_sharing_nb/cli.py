@@ -376,9 +376,10 @@ def note_command(
 ):
     "Add the command to those that made the study, if it is a new one."
     from pathlib import Path
-    from sparse_sharing_nb.files import atomic_path
-    commands, known = Path(out)/"command.txt", []
-    if commands.exists(): known = commands.read_text(encoding="utf-8", errors="replace").splitlines()
+    from sparse_sharing_nb.files import atomic_path, read_text
+    commands = Path(out)/"command.txt"
+    try: known = read_text(commands).splitlines()
+    except (OSError, ValueError): known = []    # not there, or none of ours
     lines = dict.fromkeys([*known, command])
     with atomic_path(commands) as part: part.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
@@ -484,6 +485,7 @@ def one_line(
     line = re.sub(r"[\x00-\x1f\x7f-\x9f]", "?", " ".join(text.split()))
     return line.encode(errors="backslashreplace").decode()
 
+# %% ../nbs/cli.ipynb #469d7189
 _NO_MEMORY = re.compile("(?:allocate|out of) memory|create a primitive|map segment", re.I).search
 
 def message_of(

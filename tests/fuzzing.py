@@ -8,7 +8,7 @@ figures to results/fuzzing.json; so many inputs for each target, or for those th
     python tests/fuzzing.py 20000
     python tests/fuzzing.py 5000 columns toml
 """
-import copy, gzip, json, os, shutil, struct, subprocess, sys, tempfile, time, tracemalloc, traceback
+import copy, gzip, json, os, re, shutil, struct, subprocess, sys, tempfile, time, tracemalloc, traceback
 from functools import lru_cache
 from itertools import chain
 from pathlib import Path
@@ -262,8 +262,15 @@ def tables(records):
 
 
 def read_a_record(path):
+    "In a folder of its name, if it has a name for a folder."
     from sparse_sharing_nb.runs.report import read_records
-    tables(read_records(path.parents[2]))
+    try: name = json.loads(path.read_bytes())["id"]
+    except (ValueError, TypeError, KeyError, RecursionError): name = None
+    fits = isinstance(name, str) and re.fullmatch(r"\w{1,40}", name)
+    folder = path.parent.with_name(name if fits else path.parent.name)
+    path.parent.rename(folder)
+    try: tables(read_records(path.parents[2]))
+    finally: folder.rename(path.parent)
 
 
 def read_archive(path):

@@ -65,7 +65,8 @@ def kill_until_done(out, workers, n, dice):
 def main(n, seed=0):
     "Kill n times; write down how it went."
     dice, kills, studies, before = random.Random(seed), [], 0, strangers()
-    folder = Path(tempfile.mkdtemp(prefix="kills-"))
+    holder = tempfile.TemporaryDirectory(prefix="kills-")    # gone when the program ends
+    folder = Path(holder.name)
     finish(start(folder/"whole"))
     whole = bits(folder/"whole")
     while len(kills) < n:

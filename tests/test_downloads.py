@@ -1,5 +1,5 @@
 "Downloads against a server of our own: good, tampered with, gone, cut short, refused by disk or user."
-import hashlib, http.server, io, os, subprocess, sys, threading, zipfile
+import gzip, hashlib, http.server, io, os, socket, subprocess, sys, threading, time, tracemalloc, zipfile
 from itertools import chain
 from pathlib import Path
 
@@ -156,6 +156,69 @@ def test_somebody_is_asked(tiny, tmp_path, monkeypatch, answer, kept):
     monkeypatch.setattr(sys, "stdin", keyboard)
     assert main(["download", "wnut17", "--data", str(tmp_path)]) == (None if kept else 2)
     assert len(there(tmp_path)) == kept
+
+
+def dripping():
+    "The address of a server that sends a byte ten times a second, for ever."
+    listening = socket.create_server(("127.0.0.1", 0))
+    def serve():
+        with listening, listening.accept()[0] as s:
+            s.recv(10_000)
+            s.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n")
+            try:
+                while True:
+                    s.sendall(b"x")
+                    time.sleep(.1)
+            except OSError: pass    # the other side has had enough
+    threading.Thread(target=serve, daemon=True).start()
+    return f"http://127.0.0.1:{listening.getsockname()[1]}/a"
+
+
+def test_too_slow(tmp_path, monkeypatch):
+    monkeypatch.setattr(downloads, "PATIENCE", 1)
+    started = time.monotonic()
+    with pytest.raises(InputError, match="cannot be fetched .Timeout."):
+        fetch_file(dripping(), tmp_path/"a", sha(b""))
+    assert time.monotonic() - started < 5 and not there(tmp_path)
+
+
+@pytest.mark.parametrize("pin", [sha(b""), git(b"")], **EACH_HASH)
+def test_too_large(server, tmp_path, monkeypatch, pin):
+    monkeypatch.setattr(downloads, "MOST_BYTES", 1_000_000)
+    address, pages = server
+    pages["/a"] = b"x"*5_000_000
+    with pytest.raises(InputError, match="not the file that was expected"):
+        fetch_file(address + "/a", tmp_path/"a", pin)
+    assert not there(tmp_path)
+
+
+def test_a_packed_bomb_stays_packed(tmp_path):
+    "Two hundred megabytes in two hundred kilobytes: whoever asked for no packing gets what was sent, and no more."
+    bomb = gzip.compress(bytes(200_000_000), 1)
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(200)
+            self.send_header("Content-Encoding", "gzip")
+            self.send_header("Content-Length", str(len(bomb)))
+            self.end_headers()
+            self.wfile.write(bomb)
+        def log_message(self, *args): pass
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        tracemalloc.start()
+        address = f"http://127.0.0.1:{server.server_port}/a"
+        with pytest.raises(InputError, match="not the file"): fetch_file(address, tmp_path/"a", sha(b""))
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        server.shutdown()
+    assert peak < 20_000_000 and not there(tmp_path)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="other systems have other rights")
+def test_the_cache_is_nobody_elses(tiny, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert main(["download", "wnut17", "--yes"]) is None
+    assert (tmp_path/"sparse_sharing_nb").stat().st_mode & 0o777 == 0o700
 
 
 @pytest.mark.skipif(not DATA.is_dir(), reason="no folder SPARSE_SHARING_DATA")

@@ -4,9 +4,10 @@
 
 # %% auto #0
 __all__ = ['JOINT_EPOCHS', 'OWN_STUDY', 'PLACEMENTS', 'removal_round', 'staying_rank', 'mask_at', 'holding_round', 'own_plan',
-           'own_study', 'unpack_study', 'Search', 'load_search', 'sample', 'Material', 'find_searches', 'open_study',
-           'Setting', 'make_masks', 'slider_values', 'make_setting', 'keep_best', 'keep_little', 'keep_all',
-           'keep_half', 'keep_fewest', 'levels', 'cut_out', 'measure', 'rounded', 'measure_again', 'pack_study']
+           'own_study', 'unpack_study', 'Search', 'load_search', 'sample', 'Material', 'find_searches', 'check_size',
+           'check_rounds', 'open_study', 'Setting', 'make_masks', 'slider_values', 'make_setting', 'keep_best',
+           'keep_little', 'keep_all', 'keep_half', 'keep_fewest', 'levels', 'cut_out', 'measure', 'rounded',
+           'measure_again', 'pack_study']
 
 # %% ../../nbs/explorer/densities.ipynb #0c207aba
 import json, os
@@ -18,14 +19,14 @@ from typing import NamedTuple
 from zipfile import ZIP_LZMA, ZipFile
 import numpy as np, torch
 from ..baselines import hierarchical_masks, shuffle_independently
-from ..files import atomic_path
+from ..files import atomic_path, own_cache
 from ..merging import intersect
 from ..network import Network
-from ..pruning import Round
+from ..pruning import Round, check_mask
 from ..runs.intervals import bootstrap, interval
-from ..runs.models import config_of, settings_of
-from ..runs.resume import load_round, round_file, save_round
-from ..runs.study import load_data, plan, read_record, run_all, start_network, text_of
+from ..runs.models import config_of, n_weights_at_least, settings_of
+from ..runs.resume import load_round, round_file, save_round, shapes_of
+from ..runs.study import load_again, plan, read_record, run_all, start_network
 from ..selection import select
 from ..tagging import Dataset, InputError, Split, score
 from ..training import Settings, copy_weights, evaluate, extract
@@ -89,9 +90,8 @@ def own_study(
     workers=None, # processes, if it has to be trained; as many as there are cores if None
 )->Path:          # folder of a study with finished searches, in the user's cache folder
     "The explorer's own small study: unpacked, or trained where the package has no copy of it."
-    from platformdirs import user_cache_dir
     configs = own_plan()
-    out = Path(user_cache_dir("sparse_sharing_nb"))/f"small-{configs[-1].id}"
+    out = own_cache()/f"small-{configs[-1].id}"
     if not out.exists(): unpack_study(out)
     run_all(configs, out, workers=workers)
     return out
@@ -174,6 +174,33 @@ def find_searches(
     return sorted(found, key=lambda record: tasks.index(record["tasks"][0]))
 
 # %% ../../nbs/explorer/densities.ipynb #2713bb34
+def check_size(
+    config, vocab, # of a search; a Vocab
+    folder,        # of its run (Path)
+):
+    "Raise InputError before memory is taken for a network larger than the one that was kept."
+    first = load_round(round_file(folder, 0))
+    kept = first.weights if first else {}
+    n_weights = sum(weight.numel() for weight in kept.values())
+    word_dim = kept["reader.embedding.weight"].shape[-1] if "reader.embedding.weight" in kept else 1
+    if n_weights_at_least(config, vocab, word_dim) > n_weights:
+        raise InputError(f"{folder}: the weights are not those of the network that it describes")
+
+# %% ../../nbs/explorer/densities.ipynb #0b4f27c7
+def check_rounds(
+    folder, # of a search (Path)
+    rounds, # its records of rounds
+    model,  # the network that is searched
+):
+    "Raise InputError for a round that is not whole, or of another network."
+    for record in rounds:
+        path = round_file(folder, record["round"])
+        found, expected = load_round(path), shapes_of(model.state_dict())
+        if found is None or shapes_of(found.weights) != expected:
+            raise InputError(f"{path}: not a round of this search; do the study again")
+        check_mask(model, found.mask)
+
+# %% ../../nbs/explorer/densities.ipynb #f96cb632
 def open_study(
     folder,             # of a study with searches (str or Path)
     data=None,          # folder of known corpora, see `load_tasks`
@@ -182,16 +209,16 @@ def open_study(
     "Make a study ready to explore. Raises InputError without a search, or if its corpus is gone or another."
     records, folder = find_searches(folder), Path(folder)
     config = replace(config_of(records[0]["config"]), device="cpu")
-    loaded, vectors, digest = load_data(*text_of(config), data)
-    if digest != config.digest:
-        raise InputError(f"--study {folder}: its corpus has changed since; do the study again")
+    loaded, vectors, _ = load_again(records[0], folder, data)
     searches, splits = {}, {}
-    for record in records:
-        task = record["tasks"][0]
-        searches[task] = load_search(folder/"runs"/record["id"], record["rounds"])
-        splits[task] = loaded.splits[task] | {"dev": sample(loaded.splits[task]["dev"], n_tokens)}
+    check_size(config, loaded.vocab, folder/"runs"/records[0]["id"])
     before = filter(None, [read_record(folder/"runs"/need) for need in config.needs])
     model = start_network(config, loaded, vectors, before, folder)
+    for record in records:
+        task, place = record["tasks"][0], (folder/"runs"/record["id"], record["rounds"])
+        check_rounds(*place, model)
+        searches[task] = load_search(*place)
+        splits[task] = loaded.splits[task] | {"dev": sample(loaded.splits[task]["dev"], n_tokens)}
     settings, w0 = replace(settings_of(config), epochs=JOINT_EPOCHS), copy_weights(model)
     return Material(searches, replace(loaded, splits=splits), model, w0, settings, config.seed)
 

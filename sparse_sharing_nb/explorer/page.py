@@ -166,9 +166,10 @@ def page_data(
     live=True,      # whether somebody answers; False for a page without a server
     trainings=(),   # joint trainings that were done beforehand, see `state_of`; each with its setting
 )->dict:            # plain numbers, text, lists and dictionaries
-    "All that the page is told, besides the levels."
+    "All that the page is told, besides the levels. Raises InputError for a single task."
     m = a.material
     tasks = list(m.searches)
+    if len(tasks) < 2: raise InputError("the explorer needs mask searches of two tasks; this study has one")
     questions = [ask(m) for ask in (ask_half, ask_all, ask_places)]
     n_tokens = min(len(split["dev"].forms) for split in m.data.splits.values())
     colours = [task_colour(task, tasks) for task in tasks]

@@ -67,11 +67,15 @@ class Config(Training):
 def config_of(
     saved:dict, # the `config` of a record; a field it lacks is newer than the record, and off
 )->Config:
-    "A configuration, to run it again. Raises InputError for one that a newer version wrote."
+    """A configuration, to run it again. Raises InputError for one that a newer version wrote,
+    and for 8.0 units, which JSON takes for a whole number."""
     newer = sorted(set(saved) - set(Config.__dataclass_fields__))
     if newer:
         raise InputError(f"the configuration has {newer[0][:40]!r}, which a newer version wrote; "
                          "update sparse_sharing_nb")
+    for name, field in Config.__dataclass_fields__.items():
+        if field.type is int and isinstance(saved.get(name), float):
+            raise InputError(f"the configuration has {name} = {saved[name]}, which should be a whole number")
     tuples = {name: tuple(value) for name, value in saved.items() if isinstance(value, list)}
     return Config(**saved | tuples)
 

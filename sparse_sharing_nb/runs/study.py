@@ -6,14 +6,14 @@
 __all__ = ['METHODS', 'KINDS', 'text_of', 'no_garbage', 'digest_of', 'load_data', 'choose', 'check_all', 'check_search',
            'check_branches', 'check_training', 'check_installed', 'check_plan', 'ids_of', 'with_finders', 'plan_method',
            'with_weights', 'finders_of', 'plan', 'check_writable', 'peak_memory_mb', 'git', 'commit_of', 'provenance',
-           'is_complete', 'read_record', 'run', 'start_network', 'carry_out', 'do_search', 'do_training',
-           'load_branches', 'choose_masks', 'train_by_method', 'cost_of', 'make_record', 'score_split',
+           'is_complete', 'read_record', 'started_in', 'load_again', 'run', 'start_network', 'carry_out', 'do_search',
+           'do_training', 'load_branches', 'choose_masks', 'train_by_method', 'cost_of', 'make_record', 'score_split',
            'describe_model', 'remove_abandoned', 'shared_folder', 'counting_bar', 'begin_worker', 'worker_settings',
            'run_and_count', 'headline', 'n_passes', 'ready_runs', 'run_all']
 
 # %% ../../nbs/runs/study.ipynb #b42d01e3
 import gc, hashlib, json, math, os, platform, re, shutil, signal, subprocess, sys, tempfile, threading, time
-from contextlib import contextmanager, suppress
+from contextlib import chdir, contextmanager, suppress
 from dataclasses import asdict, replace
 from functools import lru_cache
 from importlib.metadata import version
@@ -22,18 +22,18 @@ from itertools import product
 from pathlib import Path
 import torch
 from ..baselines import CONTROLS, hierarchical_masks, train_hard, train_single, train_subnet
-from ..files import atomic_path, cannot_write, check_record, read_json
+from ..files import MOST_TENSORS, atomic_path, cannot_write, check_plain, check_record, read_json
 from ..joint import train_jointly
 from ..merging import n_merged_parameters, overlaps
 from ..network import n_core_parameters
 from ..one_stage import elect_masks, merge_branches
 from ..pruning import check_mask, density, kept_after
-from .models import Config, load_model, make_network, save_model, settings_of
+from .models import Config, config_of, load_model, make_network, save_model, settings_of
 from .resume import load_round, resumable, round_file, search_masks
 from ..selection import select
 from ..tagging import InputError, build_vocab, encode, word_forms
 from ..tagging import reported_score, sentence_counts
-from ..text.corpora import load_tasks, log
+from ..text.corpora import KNOWN, load_tasks, log
 from ..text.vectors import load_vectors, reach_text, words_with_vectors
 from ..training import PRESETS, best_epoch, copy_weights, predict
 
@@ -317,6 +317,7 @@ def is_complete(
     "Can this safetensors file be used?"
     from safetensors import SafetensorError, safe_open
     try:
+        check_plain(path, MOST_TENSORS)
         with safe_open(path, "np"): return True
     except (OSError, SafetensorError): return False
 
@@ -328,9 +329,37 @@ def read_record(
     record = read_json(folder/"record.json")
     if record is None: return None
     check_record(record, folder/"record.json", KINDS)
+    if record["id"] != folder.resolve().name:
+        raise InputError(f"{folder}/record.json: id: not the name of its folder; move it back")
     files = [folder/"model.safetensors"]
     if "rounds" in record: files = [round_file(folder, found["round"]) for found in record["rounds"]]
     return record if all(map(is_complete, files)) else None
+
+# %% ../../nbs/runs/study.ipynb #8d97f7f0
+def started_in(
+    config:Config,
+    out,    # folder of the study
+)->dict:    # empty where no file is named
+    "Where relative paths begin, for the record."
+    own = [spec for spec in config.corpus if spec.partition(":")[0] not in ("newswire", *KNOWN)]
+    if not own and config.vectors in ("none", "glove"): return {}
+    try: return dict(started_in=os.path.relpath(os.path.realpath("."), os.path.realpath(out)))
+    except ValueError: return {}    # another drive
+
+def load_again(
+    record:dict, # of a run
+    out,         # folder of the study (Path)
+    data=None,   # folder of known corpora
+)->tuple:        # of `load_data`
+    "The text of a run, from wherever one is. Raises InputError if it is gone or has changed."
+    config = config_of(record["config"])
+    place = (Path(out)/record.get("started_in", "")).resolve()
+    inside = "started_in" in record and place.is_dir()
+    data = data and os.path.abspath(data)
+    with chdir(place if inside else "."): loaded = load_data(*text_of(config), data)
+    if loaded[2] != config.digest:
+        raise InputError(f"{out}: its corpus has changed since; do the study again")
+    return loaded
 
 # %% ../../nbs/runs/study.ipynb #11ce1026
 def run(
@@ -351,7 +380,7 @@ def run(
         if record is None:
             for part in folder.glob(".*"): part.unlink()    # half-written when a process was killed
             loaded = loaded or load_data(*text_of(config), data)
-            record = carry_out(config, Path(out), loaded, on_epoch, progress)
+            record = carry_out(config, Path(out), loaded, on_epoch, progress) | started_in(config, out)
             with atomic_path(folder/"record.json") as part:
                 part.write_text(json.dumps(record), encoding="utf-8")
         (folder/"state.safetensors").unlink(missing_ok=True)
@@ -531,7 +560,7 @@ def describe_model(
     params = n_merged_parameters(network, masks) if masks else n_core_parameters(network)
     return found | dict(params=params, best_epoch=best_epoch(history)["epoch"], history=history)
 
-# %% ../../nbs/runs/study.ipynb #8e279fb8
+# %% ../../nbs/runs/study.ipynb #931a2b18
 def remove_abandoned(
     out, # folder of a study (Path)
 ):
@@ -579,7 +608,7 @@ def counting_bar(
         watcher.join()
         bar.close()
 
-# %% ../../nbs/runs/study.ipynb #dedef50d
+# %% ../../nbs/runs/study.ipynb #b6417708
 def begin_worker(
     parent:int, # id of the process that asks
     shared,     # of `shared_folder`

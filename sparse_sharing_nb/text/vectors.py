@@ -11,7 +11,7 @@ import gzip, hashlib, os, zlib
 from functools import partial
 from pathlib import Path
 import numpy as np
-from ..files import atomic_path
+from ..files import atomic_path, own_cache
 from ..tagging import InputError
 
 # %% ../../nbs/text/vectors.ipynb #35dd7f1d
@@ -142,10 +142,9 @@ def load_vectors(
 )->dict:          # {lower-cased word: float vector}, all of one length; empty for 'none'
     "Vectors of the words that have one. Raises InputError for a bad file or no word found."
     if source == "none": return {}
-    from platformdirs import user_cache_dir
     wanted = spellings(words)
     asked = sorted(set().union(*wanted.values()))
-    folder = Path(cache or user_cache_dir("sparse_sharing_nb"))
+    folder = Path(cache or own_cache())
     kept = folder/f"vectors-{cache_key(source, asked)}.npz"
     found = kept_vectors(kept)
     if found is not None: return first_found(wanted, found)
