@@ -134,7 +134,7 @@ def test_a_worker_is_killed(with_workers, tmp_path):
     os.kill(workers_of(with_workers)[0], signal.SIGKILL)
     output, _ = with_workers.communicate(timeout=60)
     assert with_workers.returncode == 2 and "a worker process was ended" in output, output
-    time.sleep(3)    # joblib's own tracker ends a little later, and may complain on its way
+    time.sleep(3)    # joblib's own tracker ends a little later; its traceback was seen, and is not yet kept away
     assert not processes(with_workers.pid) and not list(tmp_path.glob(".*"))
 
 
