@@ -486,16 +486,18 @@ def one_line(
     return line.encode(errors="backslashreplace").decode()
 
 # %% ../nbs/cli.ipynb #469d7189
-_NO_MEMORY = re.compile("(?:allocate|out of) memory|create a primitive|map segment", re.I).search
+_SIGNS = ("(allocate|out of) memory", "(create|execute) a primitive", "map segment", "start new thread",
+          "error return without exception set")    # how Python, NumPy and PyTorch say that memory is short
+_NO_MEMORY = re.compile("|".join(_SIGNS), re.I).search
 
 def message_of(
     error:Exception,
 )->str:              # None for a bug of ours
     "What to say about a full disk, too little memory, letters that cannot be shown, bad input."
-    from sparse_sharing_nb.tagging import InputError
-    if isinstance(error, (OSError, UnicodeError, InputError)): return str(error)
     ended = type(error).__name__ == "TerminatedWorkerError"
-    if not (ended or isinstance(error, MemoryError) or _NO_MEMORY(str(error))): return None
+    if not (ended or isinstance(error, MemoryError) or _NO_MEMORY(str(error))):
+        from sparse_sharing_nb.tagging import InputError    # not before: it needs memory itself
+        return str(error) if isinstance(error, (OSError, UnicodeError, InputError)) else None
     what = "a worker process was ended, perhaps for want of memory" if ended else "too little memory"
     return f"{what}; finished work is kept: give the same command again, with --workers 1 or less text"
 

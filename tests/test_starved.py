@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 from safetensors import SafetensorError
-from sparse_sharing_nb.cli import main
+from sparse_sharing_nb.cli import main, message_of
 
 PROGRAM = Path(sys.executable).with_name("sparse-sharing")
 SMALL = "study --tasks ner,pos --methods sparse --train-sentences 200 --hidden 32 --epochs 4 --rounds 2".split()
@@ -49,10 +49,28 @@ def test_a_full_disk_where_nobody_may_mount(tmp_path, monkeypatch, capsys, error
     assert not [path for path in tmp_path.rglob("*") if path.name.startswith(".")]
 
 
-def test_too_little_memory(tmp_path):
-    limit = "import resource, sys; resource.setrlimit(resource.RLIMIT_AS, (9*10**8,)*2); "
-    code = limit + "from sparse_sharing_nb.cli import main; sys.exit(main(sys.argv[1:]))"
+SHORT = [MemoryError(), ImportError("libtorch_cpu.so: failed to map segment from shared object"),
+         RuntimeError("could not execute a primitive"), RuntimeError("could not create a primitive"),
+         RuntimeError("DefaultCPUAllocator: can't allocate memory"), RuntimeError("can't start new thread")]
+
+@pytest.mark.parametrize("error", SHORT, ids=repr)
+def test_what_too_little_memory_looks_like(error):
+    assert "too little memory" in message_of(error)
+
+
+@pytest.mark.parametrize("megabytes", [8, 40, 160])
+def test_too_little_memory(tmp_path, megabytes):
+    "So much beyond what importing takes: one line and status 2, unless a library in C ends the process."
+    if not Path("/proc/self/statm").exists(): pytest.skip("needs Linux")
+    code = f"""if True:
+        import resource, sys
+        import sparse_sharing_nb.runs.study
+        from sparse_sharing_nb.cli import main
+        taken = int(open("/proc/self/statm").read().split()[0])*resource.getpagesize()
+        resource.setrlimit(resource.RLIMIT_AS, (taken + {megabytes}*10**6,)*2)
+        sys.exit(main(sys.argv[1:]))"""
     command = [sys.executable, "-c", code, *SMALL, "--out", tmp_path, "--workers", "1"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120)
-    # a bug of ours is status 1; other endings were seen under load, and not explained
-    assert done.returncode != 1, done.stderr
+    if done.returncode < 0 or "OpenBLAS" in done.stderr: return
+    assert done.returncode == 2 and "Traceback" not in done.stderr, done.stderr
+    assert "too little memory" in done.stderr.splitlines()[-1]
