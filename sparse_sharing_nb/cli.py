@@ -377,11 +377,13 @@ def note_command(
     "Add the command to those that made the study, if it is a new one."
     from pathlib import Path
     from sparse_sharing_nb.files import atomic_path, read_text
+    from sparse_sharing_nb.runs.study import shared_folder
     commands = Path(out)/"command.txt"
     try: known = read_text(commands).splitlines()
     except (OSError, ValueError): known = []    # not there, or none of ours
     lines = dict.fromkeys([*known, command])
-    with atomic_path(commands) as part: part.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    with shared_folder(out) as place, atomic_path(commands, place) as part:
+        part.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 def repeatable_command(
     argv:list, # words after `sparse-sharing`

@@ -29,12 +29,13 @@ def cannot_write(
 # %% ../nbs/files.ipynb #831e20f6
 @contextmanager
 def atomic_path(
-    path, # the file to be (str or Path); its folder is made if missing
-):        # a Path beside it to write to; takes its place when the block ends without error
+    path,       # the file to be (str or Path); its folder is made if missing
+    place=None, # a folder on the same disk for the half of it (Path); beside it if None
+):              # a Path to write to; takes its place when the block ends without error
     "Write a file so that nobody sees half of it. Raises InputError if it cannot be written."
     from safetensors import SafetensorError
     path = Path(path)
-    part = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    part = (place or path.parent)/f".{path.name}.{secrets.token_hex(8)}"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         part.touch(exist_ok=False)    # follows no link

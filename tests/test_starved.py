@@ -5,7 +5,9 @@ from pathlib import Path
 import pytest
 from safetensors import SafetensorError
 from sparse_sharing_nb.cli import main, message_of
+from sparse_sharing_nb.runs.study import shared_folder
 
+SEEDS = Path(__file__).parent/"seeds"
 PROGRAM = Path(sys.executable).with_name("sparse-sharing")
 SMALL = "study --tasks ner,pos --methods sparse --train-sentences 200 --hidden 32 --epochs 4 --rounds 2".split()
 WIDE = [*SMALL, "--hidden", "150"]    # a round takes more than a megabyte
@@ -60,7 +62,9 @@ def test_what_too_little_memory_looks_like(error):
 
 @pytest.mark.parametrize("megabytes", [8, 40, 160])
 def test_too_little_memory(tmp_path, megabytes):
-    "So much beyond what importing takes: one line and status 2, unless a library in C ends the process."
+    """So much beyond what importing takes: one line and status 2, unless a library in C ends the process.
+
+    Nobody can promise more: with 400, SciPy's OpenBLAS, which comes with the first score, never stops asking."""
     if not Path("/proc/self/statm").exists(): pytest.skip("needs Linux")
     code = f"""if True:
         import resource, sys
@@ -74,3 +78,32 @@ def test_too_little_memory(tmp_path, megabytes):
     if done.returncode < 0 or "OpenBLAS" in done.stderr: return
     assert done.returncode == 2 and "Traceback" not in done.stderr, done.stderr
     assert "too little memory" in done.stderr.splitlines()[-1]
+
+
+KILLED = """if True:
+    import os, signal, sys
+    import sparse_sharing_nb.files as files
+    from sparse_sharing_nb.cli import main
+    move = os.replace
+    def killed(part, path):
+        if path.name == sys.argv[1]: os.kill(os.getpid(), signal.SIGKILL)
+        move(part, path)
+    files.os.replace = killed
+    main(sys.argv[2:])"""
+
+@pytest.mark.skipif(os.name != "posix", reason="needs signals")
+@pytest.mark.parametrize("name", ["table.json", "table.md", "records.jsonl.gz", "epochs.png", "command.txt"])
+def test_killed_while_a_file_was_half_written(tmp_path, name):
+    "The half lies where the next command of the study finds it, which leaves those of living ones alone."
+    (tmp_path/"records.jsonl.gz").write_bytes((SEEDS/"archive-1.gz").read_bytes())
+    redraw = ["redraw", str(tmp_path)]
+    argv = redraw if name != "command.txt" else [*SMALL, "--out", str(tmp_path)]
+    done = subprocess.run([sys.executable, "-c", KILLED, name, *argv], capture_output=True, timeout=120)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    hidden = list(tmp_path.rglob(".*"))
+    assert [path for path in hidden if path.name.startswith(f".{name}.")]    # there is a half of it
+    left, = tmp_path.glob(".*")
+    with shared_folder(tmp_path) as living:
+        for path in (left, living): os.utime(path, (0, 0))                   # long ago
+        assert main(redraw) is None
+        assert list(tmp_path.rglob(".*")) == [living]

@@ -1,7 +1,11 @@
 "A study folder that somebody else made: what it holds is refused in one line, and leads nowhere."
-import json, os, shutil, signal
+import json, os, shutil, signal, sys
+from pathlib import Path
 
 import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+import fuzz_folders
 from sparse_sharing_nb.cli import main
 from sparse_sharing_nb.explorer.densities import open_study
 from sparse_sharing_nb.runs.report import read_records
@@ -139,3 +143,22 @@ def test_a_round_of_another_network(folder):
     run, _ = a_run(folder, "search")
     save_file(load_file(run/"round-1.safetensors"), run/"round-1.safetensors")    # no word of its record
     with pytest.raises(InputError, match="round-1.safetensors: not a round of this search"): open_study(folder)
+
+
+def test_rounds_that_are_not_nested(folder):
+    "Found by tests/fuzz_folders.py: a traceback."
+    from sparse_sharing_nb.runs.resume import load_round, save_round
+    run, _ = a_run(folder, "search")
+    first, second = (load_round(run/f"round-{r}.safetensors") for r in (0, 1))
+    for r, mask in ((0, second.mask), (2, first.mask)):
+        kept = (run/f"round-{r}.safetensors").read_bytes()
+        save_round(run/f"round-{r}.safetensors", load_round(run/f"round-{r}.safetensors")._replace(mask=mask))
+        with pytest.raises(InputError, match=f"round-{r}.safetensors: not a round of this search"): open_study(folder)
+        (run/f"round-{r}.safetensors").write_bytes(kept)
+
+
+def test_many_strange_folders():
+    "The long search is tests/fuzz_folders.py."
+    found = fuzz_folders.search(150)
+    assert not [problem for figures in found.values() for problem in figures["findings"].values()]
+    assert all(0 < figures["accepted"] < figures["inputs"] for figures in found.values() if figures["inputs"] > 40)

@@ -22,7 +22,7 @@ from ..baselines import hierarchical_masks, shuffle_independently
 from ..files import atomic_path, own_cache
 from ..merging import intersect
 from ..network import Network
-from ..pruning import Round, check_mask
+from ..pruning import Round, check_mask, full_mask, n_kept
 from ..runs.intervals import bootstrap, interval
 from ..runs.models import config_of, n_weights_at_least, settings_of
 from ..runs.resume import load_round, round_file, save_round, shapes_of
@@ -192,13 +192,18 @@ def check_rounds(
     rounds, # its records of rounds
     model,  # the network that is searched
 ):
-    "Raise InputError for a round that is not whole, or of another network."
-    for record in rounds:
-        path = round_file(folder, record["round"])
+    "Raise InputError for a round that is damaged, of another network, or not inside the last."
+    before, everything = full_mask(model), n_kept(full_mask(model))
+    for number, record in enumerate(rounds):
+        path = round_file(folder, number)
         found, expected = load_round(path), shapes_of(model.state_dict())
-        if found is None or shapes_of(found.weights) != expected:
-            raise InputError(f"{path}: not a round of this search; do the study again")
+        wrong = InputError(f"{path}: not a round of this search; do the study again")
+        if found is None or shapes_of(found.weights) != expected: raise wrong
         check_mask(model, found.mask)
+        n, n_inside = n_kept(found.mask), n_kept(intersect([before, found.mask]))
+        begins_full = number > 0 or n == everything
+        if not (n == n_inside == record["n_kept"] and begins_full): raise wrong
+        before = found.mask
 
 # %% ../../nbs/explorer/densities.ipynb #f96cb632
 def open_study(

@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 from ..files import atomic_path, check_counts, check_record, read_json_lines
 from .intervals import difference, drawn_scores
-from .study import KINDS, METHODS, read_record
+from .study import KINDS, METHODS, read_record, shared_folder
 from ..selection import draw_rounds
 from ..tagging import InputError, task_colour
 from ..training import draw_history
@@ -544,8 +544,11 @@ def write_results(
     archive = "".join(json.dumps(record) + "\n" for record in records)
     contents = {"table.json": json.dumps(rows, indent=1).encode(), "table.md": text.encode(),
                 "records.jsonl.gz": gzip.compress(archive.encode(), mtime=0)}
-    for name, content in contents.items():
-        with atomic_path(out/name) as part: part.write_bytes(content)
-    for name, figure in study_figures(records, rows).items():
-        with atomic_path(out/"figures"/f"{name}.png") as part: figure.savefig(part, format="png", dpi=110)
+    figures = study_figures(records, rows)
+    with shared_folder(out) as place:    # a killed half goes with it
+        for name, content in contents.items():
+            with atomic_path(out/name, place) as part: part.write_bytes(content)
+        for name, figure in figures.items():
+            path = out/"figures"/f"{name}.png"
+            with atomic_path(path, place) as part: figure.savefig(part, format="png", dpi=110)
     return text

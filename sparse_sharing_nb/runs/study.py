@@ -8,8 +8,8 @@ __all__ = ['METHODS', 'KINDS', 'text_of', 'no_garbage', 'digest_of', 'load_data'
            'with_weights', 'finders_of', 'plan', 'check_writable', 'peak_memory_mb', 'git', 'commit_of', 'provenance',
            'is_complete', 'read_record', 'started_in', 'load_again', 'run', 'start_network', 'carry_out', 'do_search',
            'do_training', 'load_branches', 'choose_masks', 'train_by_method', 'cost_of', 'make_record', 'score_split',
-           'describe_model', 'remove_abandoned', 'shared_folder', 'counting_bar', 'begin_worker', 'worker_settings',
-           'run_and_count', 'headline', 'n_passes', 'ready_runs', 'run_all']
+           'describe_model', 'remove_abandoned', 'shared_folder', 'shared_text', 'counting_bar', 'begin_worker',
+           'worker_settings', 'run_and_count', 'headline', 'n_passes', 'ready_runs', 'run_all']
 
 # %% ../../nbs/runs/study.ipynb #b42d01e3
 import gc, hashlib, json, math, os, platform, re, shutil, signal, subprocess, sys, tempfile, threading, time
@@ -274,7 +274,7 @@ def check_writable(
     try:
         Path(out).mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=out): pass
-    except OSError as e: raise cannot_write(f"--out {out}", e) from None
+    except OSError as e: raise cannot_write(out, e) from None
 
 def peak_memory_mb()->float: # of this process so far, in MiB; None where the system does not say
     "The most memory that this process has held."
@@ -567,8 +567,9 @@ def remove_abandoned(
     "Remove what studies shared that were killed together with their workers."
     from filelock import FileLock, Timeout
     for left in out.glob(".shared-*"):
-        if left.is_symlink(): continue
         try:
+            just_made = time.time() - left.lstat().st_mtime < 2    # perhaps about to be locked
+            if just_made or left.is_symlink(): continue
             with FileLock(left/"lock", timeout=0): pass
         except (OSError, Timeout): continue    # of a study that runs
         shutil.rmtree(left, ignore_errors=True)
@@ -579,10 +580,20 @@ def shared_folder(
 ):       # Path of a folder in it that is ours alone, and gone afterwards
     "A place for what the processes of a study share."
     from filelock import FileLock
-    Path(out).mkdir(parents=True, exist_ok=True)
+    check_writable(out)
     remove_abandoned(Path(out))
     how = dict(prefix=".shared-", dir=out, ignore_cleanup_errors=True)
     with tempfile.TemporaryDirectory(**how) as name, FileLock(Path(name)/"lock"): yield Path(name)
+
+# %% ../../nbs/runs/study.ipynb #0eb4223c
+def shared_text(
+    loaded:tuple, # of `load_data`
+    path,         # file to write, in a `shared_folder`
+)->tuple:         # the same, its arrays in the file
+    "A text that many processes read, and hold in memory once."
+    import joblib
+    with atomic_path(path) as part: joblib.dump(loaded[0], part)
+    return joblib.load(path, mmap_mode="r"), *loaded[1:]
 
 # %% ../../nbs/runs/study.ipynb #b5a8b131
 @contextmanager
@@ -614,7 +625,9 @@ def begin_worker(
     shared,     # of `shared_folder`
 ):
     "Make this process a worker, which ends within a second of its parent."
+    from tqdm import tqdm
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    tqdm.set_lock(threading.RLock())    # not one of all processes, which a killed worker would leave
     def follow():
         while os.getppid() == parent: time.sleep(.5)
         shutil.rmtree(shared, ignore_errors=True)
@@ -628,7 +641,7 @@ def worker_settings(
     from joblib.parallel import get_active_backend
     if type(get_active_backend()[0]).__name__ != "LokyBackend": return {}
     begin = dict(initializer=begin_worker, initargs=(os.getpid(), str(shared)))
-    return dict(backend="loky", temp_folder=str(shared), **begin)
+    return dict(backend="loky", temp_folder=str(shared), max_nbytes=None, **begin)
 
 # %% ../../nbs/runs/study.ipynb #8688dce3
 def run_and_count(
@@ -681,9 +694,9 @@ def run_all(
     do, n_epochs = delayed(run_and_count), sum(c.epochs*(c.rounds+1) for c in todo)
     with shared_folder(out) as shared, counting_bar(shared/"progress", n_epochs) as bar:
         how = worker_settings(shared)
+        for n, text in enumerate(loaded): loaded[text] = shared_text(loaded[text], shared/f"text-{n}")
         while todo:
             ready = ready_runs(todo)
-            # joblib shares the arrays of a text among its processes
             jobs = [do(c, out, data, shared/"progress", loaded[text_of(c)]) for c in ready]
             with parallel_config(n_jobs=min(workers or os.cpu_count(), len(jobs)), **how):
                 done = Parallel(return_as="generator_unordered")(jobs)
