@@ -165,6 +165,8 @@ def explore_arguments(
         help="a name of this machine that is answered too; may be given several times")
     add("--no-token", action="store_true",
         help="let in whoever reaches the machine (default: where others can, the link holds a secret)")
+    add("--visitors", type=int, metavar="N",
+        help="let in so many at a time (default: as many as memory has room for, hundreds)")
     add("--no-browser", action="store_true", help="print the address and open no browser")
     add("--export", metavar="FILE", help="write a page that needs no server, and stop (takes minutes)")
 
@@ -178,7 +180,7 @@ def do_explore(
     from sparse_sharing_nb.explorer.server import serve
     if args.export: return export_explorer(args.export, args.study, args.data)
     where, browser = (args.ip, args.port), not args.no_browser
-    serve(args.study, args.data, *where, browser, args.host, not args.no_token)
+    serve(args.study, args.data, *where, browser, args.host, not args.no_token, args.visitors)
 
 # %% ../nbs/cli.ipynb #80e4c0af
 def corpora_arguments(

@@ -367,6 +367,26 @@ def test_joint_training(page, material):
     assert f"{int(row[1]):,}" == numbers_of(material, Setting(kept))[3]
 
 
+def test_one_stage(page):
+    "Its masks are shown when they are elected, have a row, and are left by the first move of a slider."
+    if page.kind == "lab": return
+    press(page, "one stage")
+    elected = "pos=50% chunk=50% ner=50%, elected"
+    eventually(lambda: text(page, "setting") == elected, 300)
+    assert all(re.fullmatch(r"\d\d\.\d% of 50%", said) for said in readouts(page))
+    assert all(alone[1] == "–" != jointly[1] for alone, jointly in scores(page)[:3])
+    row = page.locator(".trainings tr", has_text="elected").locator("td").all_inner_texts()
+    assert f"{int(row[1]):,}" in words(page, ".ssn .sharing") and row[3] == scores(page)[0][1][1]
+    shown = pixels(page)
+    press(page, "as pruned")
+    assert pixels(page) != shown and text(page, "setting") == elected.split(",")[0]
+    type_into(page, "setting", elected)
+    eventually(lambda: pixels(page) == shown)
+    if page.kind == "page": eventually(lambda: page.locator("table.tags").count())
+    page.get_by_label("density of pos", exact=True).press("ArrowLeft")
+    assert text(page, "setting") == "pos=49% chunk=50% ner=50%"
+
+
 def test_training_nothing_is_refused(page):
     if page.kind == "file": return
     type_into(page, "setting", "pos=0% chunk=0% ner=0%")
@@ -376,7 +396,7 @@ def test_training_nothing_is_refused(page):
 
 def test_a_file_knows_what_was_counted(browser, server):
     page = open_page(browser, server, "file")
-    assert page.locator(".trainings tr").count() == 11 and not is_off(page, "train jointly")
+    assert page.locator(".trainings tr").count() == 12 and not is_off(page, "train jointly")
     press(page, "train jointly")
     eventually(lambda: "has been trained" in words(page, ".ssn .note"))
     type_into(page, "setting", "pos=3%")
@@ -461,6 +481,8 @@ def test_phone_and_zoom(browser, server):
     "390 px: no sideways scrolling. 960 px, as a laptop at 150% zoom: pictures beside their sliders."
     page = open_page(browser, server, "page", 390, 844)
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    page.locator(".ssn .scores").scroll_into_view_if_needed()    # the sliders stay in sight
+    assert 0 <= page.get_by_label("density of pos", exact=True).bounding_box()["y"] < 200
     page.set_viewport_size(dict(width=960, height=600))
     left, right = (page.locator(f".ssn .{side}").bounding_box() for side in ("left", "right"))
     assert right["x"] >= left["x"] + left["width"]
@@ -650,6 +672,20 @@ def test_other_ways_to_listen(tmp_path, options):
         process.wait(20)
 
 
+def test_a_full_room(tmp_path, browser):
+    "One seat: the second visitor is told, in the page's own window, and the first may reload."
+    process, address = start_explorer(tmp_path, "--visitors", "1")
+    try:
+        first, second = (browser.new_page(viewport=dict(width=390, height=844)) for _ in range(2))
+        assert first.goto(address).status == 200 and second.goto(address).status == 503
+        assert "taken (1)" in second.inner_text("body") and not second.locator(".ssn").count()
+        assert first.reload().status == 200
+        for page in (first, second): page.close()
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
 def memory(process):
     "Resident memory of a process, in MB."
     status = Path(f"/proc/{process.pid}/status").read_text()
@@ -700,7 +736,7 @@ def test_thirty_visitors(tmp_path):
         process.wait(20)
 
 
-BAD = ["--study nowhere", "--port 70000", "--ip 1.2.3.4.5", "--export nowhere/page.html"]
+BAD = ["--study nowhere", "--port 70000", "--visitors 0", "--ip 1.2.3.4.5", "--export nowhere/page.html"]
 
 
 @pytest.mark.parametrize("option", BAD)
@@ -726,6 +762,6 @@ def test_joint_training_is_that_of_the_study(tmp_path, monkeypatch):
     assert not reader.embedding.weight.requires_grad and type(reader.dropout).__name__ == "Dropout"
     assert reader.dropout.p == settings.input_dropout == .5 and settings.optimiser == "sgd"
     training = start_training(Answers(material), make_setting(material, keep_best))
-    training.join()
+    training.ended.wait()
     def results(history): return [(record["epoch"], record["loss"], record["dev"]) for record in history]
     assert len(training.history) == JOINT_EPOCHS and results(training.history) == results(study["history"])

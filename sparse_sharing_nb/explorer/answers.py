@@ -4,16 +4,18 @@
 
 # %% auto #0
 __all__ = ['LONGEST', 'MOST_WAITING', 'MOST_KEPT', 'QUESTIONS', 'quoted', 'read_stop', 'read_placement', 'read_setting',
-           'write_setting', 'Answers', 'subnet_at', 'score_at', 'tags_at', 'Stopped', 'JointTraining', 'count_batches',
-           'watch', 'train_in_background', 'start_training', 'state_of', 'cancel_training', 'answer_score',
-           'answer_tags', 'answer_train', 'known_training', 'answer_progress', 'answer_cancel', 'answer']
+           'write_setting', 'Answers', 'work_off', 'subnet_at', 'score_at', 'subnets_at', 'tags_at', 'Stopped',
+           'JointTraining', 'count_batches', 'epochs_before', 'count_all', 'watch', 'train_setting', 'pack_owners',
+           'train_in_background', 'start_training', 'state_of', 'cancel_training', 'answer_score', 'answer_tags',
+           'answer_train', 'known_training', 'answer_progress', 'answer_cancel', 'answer']
 
 # %% ../../nbs/explorer/answers.ipynb #29c3f26c
-import copy, itertools, threading, time
+import base64, copy, itertools, logging, queue, threading, time
 import numpy as np, torch
 from .densities import Material, PLACEMENTS, Setting, cut_out, make_masks, measure
-from .densities import slider_values
+from .densities import keep_half, make_setting, slider_values
 from ..joint import train_jointly
+from ..one_stage import train_one_stage
 from ..pruning import check_mask, full_mask
 from ..runs.models import tag_words
 from ..tagging import InputError
@@ -63,6 +65,8 @@ def read_setting(
     setting = Setting(kept, read_placement(body.get("placement")))
     if setting.placement == "hierarchical" and len(material.model.layers) < 2:
         raise InputError("hierarchical: needs a network of two layers; this study's has one")
+    if setting.placement == "elected" and setting != make_setting(material, keep_half, "elected"):
+        raise InputError("elected: every task claims half of the weights, no more and no less")
     return setting
 
 # %% ../../nbs/explorer/answers.ipynb #0cdc0147
@@ -87,7 +91,14 @@ class Answers:
         everything = full_mask(material.model)
         self.dense = {task: cut_out(material, task, everything) for task in material.searches}
         self.trainings = {} # {setting as text: JointTraining}, see `start_training`
-        self.queue = threading.Lock()    # held by the training that runs
+        self.queue = queue.SimpleQueue()    # of trainings
+        threading.Thread(target=work_off, args=[self.queue], daemon=True).start()
+
+def work_off(
+    trainings:queue.SimpleQueue, # whatever has `run`
+):
+    "One after the other, for ever, in one thread: each thread keeps memory of its own."
+    while True: trainings.get().run()
 
 # %% ../../nbs/explorer/answers.ipynb #a36252aa
 def subnet_at(
@@ -115,6 +126,19 @@ def score_at(
 # %% ../../nbs/explorer/answers.ipynb #5927564a
 LONGEST = 400    # characters of a sentence
 
+def subnets_at(
+    a:Answers,       # whose searches
+    setting:Setting, # which masks
+)->dict:             # {task: network}
+    "The subnets of all tasks. Raises InputError for an election that was not held."
+    if setting.placement == "elected":
+        held = a.trainings.get(str(setting))
+        if held is None or held.final is None: raise InputError("elected: press one stage first")
+        return held.subnets
+    masks = make_masks(a.material, setting)
+    return {task: cut_out(a.material, task, mask) for task, mask in masks.items()}
+
+# %% ../../nbs/explorer/answers.ipynb #8365df75
 def tags_at(
     a:Answers,       # whose searches
     setting:Setting, # whose subnets
@@ -125,8 +149,8 @@ def tags_at(
     for words in tokenize(text[:LONGEST]): found.append(dict(words=words, tags={}, dense={}))
     with a.lock:
         torch.set_num_threads(1)
-        for task, mask in make_masks(material, setting).items():
-            subnet, how = cut_out(material, task, mask), (material.data.vocab, material.data.schemes[task])
+        for task, subnet in subnets_at(a, setting).items():
+            how = material.data.vocab, material.data.schemes[task]
             for one in found:
                 one["tags"][task] = tag_words(subnet, task, one["words"], *how)
                 one["dense"][task] = tag_words(a.dense[task], task, one["words"], *how)
@@ -139,59 +163,108 @@ MOST_KEPT = 500     # joint trainings remembered, a few kB each
 class Stopped(Exception):
     "Nobody wants it any more."
 
-class JointTraining(threading.Thread):
+class JointTraining:
     "Joint training of one setting from w0, in the background."
     def __init__(self,
         a:Answers,       # whose material and queue
         setting:Setting, # whose masks
     ):
-        super().__init__(daemon=True)
-        self.a, self.setting, self.wanted, self.over = a, setting, 1, False
+        self.a, self.setting, self.wanted, self.ended = a, setting, 1, threading.Event()
         self.share, self.history, self.final, self.seconds = 0., [], None, 0.
+        self.subnets, self.owners = {}, ""    # of an election, see `pack_owners`
+
+    @property
+    def over(self)->bool: return self.ended.is_set() # to its end, or stopped
 
     def run(self):
-        try:
-            with self.a.queue: train_in_background(self)
+        try: train_in_background(self)
         except Stopped: pass
-        finally: self.over = True
+        except Exception: logging.exception("a joint training failed")    # the next one may go well
+        finally: self.ended.set()
 
 # %% ../../nbs/explorer/answers.ipynb #bcd6671a
 def count_batches(
     material:Material, # data and settings
+    tasks,             # some or all of its tasks
 )->int:                # at least 1
-    "Batches of a whole joint training."
+    "Batches of an epoch in which these tasks are trained."
     splits = material.data.splits
-    sizes = {task: np.diff(splits[task]["train"].starts) for task in material.searches}
+    sizes = {task: np.diff(splits[task]["train"].starts) for task in tasks}
     groups = joint_batches(sizes, material.settings, np.random.default_rng(0))
-    return material.settings.epochs*sum(map(len, groups))
+    return sum(map(len, groups))
 
+# %% ../../nbs/explorer/answers.ipynb #a5665396
+def epochs_before(
+    training:JointTraining, # of any kind
+)->dict:                    # warm_up and branch of `train_one_stage`, both 0 without an election
+    "Half of the epochs come before an election; one of them warms up, unless the study has done so."
+    if training.setting.placement != "elected": return dict(warm_up=0, branch=0)
+    material = training.a.material
+    warm_up = 0 if material.is_warm else 1
+    return dict(warm_up=warm_up, branch=max(1, material.settings.epochs//2 - warm_up))
+
+def count_all(
+    training:JointTraining, # of any kind
+)->int:                     # at least 1
+    "Batches of a whole training, with the branches of one stage."
+    m, branch = training.a.material, epochs_before(training)["branch"]
+    alone = sum(count_batches(m, [task]) for task in m.searches)
+    return (m.settings.epochs - branch)*count_batches(m, m.searches) + branch*alone
+
+# %% ../../nbs/explorer/answers.ipynb #28332d15
 def watch(
     training:JointTraining, # whose progress
     model,                  # the network that it trains
 ):
     "Note how far a training is; raise Stopped in it at the first batch that nobody wants."
-    numbers, n_batches = itertools.count(1), count_batches(training.a.material)
+    numbers, n_batches = itertools.count(1), count_all(training)
     def before_batch(reader, inputs):
         if training.wanted < 1: raise Stopped
         if reader.training: training.share = min(1., next(numbers)/n_batches)
     model.reader.register_forward_pre_hook(before_batch)
 
+# %% ../../nbs/explorer/answers.ipynb #b395dc8e
+def train_setting(
+    training:JointTraining, # what to train
+    model,                  # a copy of the network, to be trained
+)->dict:                    # {task: keep-mask}
+    "Joint training from w0: with masks that are known, or in one stage."
+    m, n_tasks = training.a.material, len(training.a.material.searches)
+    def after_epoch(state):    # a branch knows its own task only
+        training.history = [record for record in state.history if len(record["dev"]) == n_tasks]
+    how = dict(seed=m.seed, on_epoch=after_epoch, progress=False)
+    model.load_state_dict(m.w0)
+    if training.setting.placement == "elected":
+        return train_one_stage(model, m.data, m.settings, **epochs_before(training), **how)[0]
+    masks = make_masks(m, training.setting)
+    train_jointly(model, m.data, masks, m.settings, **how)
+    return masks
+
+# %% ../../nbs/explorer/answers.ipynb #4d5aedd6
+def pack_owners(
+    masks:dict, # {task: keep-mask}, at most 8
+)->str:         # base64 of a byte for each weight; bit i is set if task i keeps it
+    "Who owns which weight, as the page reads it."
+    owners = 0
+    for i, mask in enumerate(masks.values()):
+        owners += torch.cat([kept.flatten() for kept in mask.values()]).byte() << i
+    return base64.b64encode(owners.numpy().tobytes()).decode()
+
 # %% ../../nbs/explorer/answers.ipynb #a010f3ec
 def train_in_background(
-    training:JointTraining, # receives history and scores
+    training:JointTraining, # receives history, scores, and what was elected
 ):
     "Train a copy of the network, and score it. Raises Stopped when nobody wants it any more."
     m, started = training.a.material, time.thread_time()    # other work on the machine does not count
     torch.set_num_threads(1)
-    model, masks = copy.deepcopy(m.model), make_masks(m, training.setting)
+    model, final = copy.deepcopy(m.model), {}
     watch(training, model)
-    def after_epoch(state): training.history = list(state.history)
-    how = dict(seed=m.seed, on_epoch=after_epoch, progress=False)
-    train_jointly(model, m.data, masks, m.settings, m.w0, **how)
-    final = {}
-    for task, mask in masks.items():
-        found = measure(extract(model, mask), m.data, task)
-        final[task] = [round(float(value), 3) for value in found]
+    masks = train_setting(training, model)
+    subnets = {task: extract(model, mask) for task, mask in masks.items()}
+    for task, subnet in subnets.items():
+        final[task] = [round(float(value), 3) for value in measure(subnet, m.data, task)]
+    if training.setting.placement == "elected":
+        training.subnets, training.owners = subnets, pack_owners(masks)
     training.seconds, training.final = time.thread_time() - started, final
 
 # %% ../../nbs/explorer/answers.ipynb #19ca468b
@@ -204,27 +277,29 @@ def start_training(
     if known and (known.final or not known.over):
         known.wanted += 1
         return known
-    for mask in make_masks(a.material, setting).values(): check_mask(a.material.model, mask)
+    if setting.placement != "elected":
+        for mask in make_masks(a.material, setting).values(): check_mask(a.material.model, mask)
     if sum(not other.over for other in a.trainings.values()) >= MOST_WAITING:
         raise InputError(f"{MOST_WAITING} joint trainings wait already; try again in a minute")
     if len(a.trainings) >= MOST_KEPT: del a.trainings[next(iter(a.trainings))]
     a.trainings.pop(key, None)    # a cancelled one
     a.trainings[key] = JointTraining(a, setting)
-    a.trainings[key].start()
+    a.queue.put(a.trainings[key])
     return a.trainings[key]
 
 # %% ../../nbs/explorer/answers.ipynb #4b5f3048
 def state_of(
     a:Answers,              # where it is kept
     training:JointTraining, # one of its trainings
-)->dict:                    # share, history, final, over, epochs, seconds; how many are ahead of it
+)->dict:    # share, history, final, over, joint epochs, seconds; owners if elected; how many are ahead of it
     "How far a training is, as the page reads it."
     started = list(a.trainings.values())
     ahead = sum(not other.over for other in started[:started.index(training)])
     history = [record["dev"] for record in training.history]
-    epochs, seconds = a.material.settings.epochs, round(training.seconds, 1)
+    epochs = a.material.settings.epochs - sum(epochs_before(training).values())
+    seconds = round(training.seconds, 1)
     return dict(share=training.share, history=history, final=training.final, over=training.over,
-                ahead=ahead, epochs=epochs, seconds=seconds)
+                ahead=ahead, epochs=epochs, seconds=seconds, owners=training.owners)
 
 def cancel_training(
     a:Answers,              # where it is kept
@@ -238,8 +313,8 @@ def answer_score(a:Answers, body:dict)->dict:
     "The score of one subnet: task, stop and placement."
     n_keep = read_stop(a.material, body.get("task"), body.get("stop"))
     placement = read_placement(body.get("placement"))
-    if placement == "hierarchical":
-        raise InputError("hierarchical: not trained this way, so it has no score alone")
+    if placement in ("hierarchical", "elected"):
+        raise InputError(f"{placement}: not trained this way, so it has no score alone")
     return dict(score=score_at(a, body["task"], n_keep, placement))
 
 def answer_tags(a:Answers, body:dict)->dict:

@@ -154,6 +154,7 @@ class Material:
     w0:dict            # {name: tensor}, the start of the searches
     settings:Settings  # of joint training
     seed:int           # of the searches
+    is_warm:bool       # whether w0 has been through a warm-up
 
 # %% ../../nbs/explorer/densities.ipynb #821a1f9b
 def find_searches(
@@ -225,21 +226,22 @@ def open_study(
         searches[task] = load_search(*place)
         splits[task] = loaded.splits[task] | {"dev": sample(loaded.splits[task]["dev"], n_tokens)}
     settings, w0 = replace(settings_of(config), epochs=JOINT_EPOCHS), copy_weights(model)
-    return Material(searches, replace(loaded, splits=splits), model, w0, settings, config.seed)
+    loaded, is_warm = replace(loaded, splits=splits), bool(config.needs)
+    return Material(searches, loaded, model, w0, settings, config.seed, is_warm)
 
 # %% ../../nbs/explorer/densities.ipynb #53a52a58
-PLACEMENTS = "pruned", "independently shuffled", "hierarchical"    # where kept weights are
+PLACEMENTS = "pruned", "independently shuffled", "hierarchical", "elected"    # where kept weights are
 
 class Setting(NamedTuple):
     "What the explorer is set to."
-    kept:dict              # {task: number of weights kept, 0 to N}
+    kept:dict              # {task: number of weights kept, or claimed in an election, 0 to N}
     placement:str="pruned" # one of `PLACEMENTS`
 
 def make_masks(
     material:Material, # whose searches
     setting:Setting,   # what to keep, and where
 )->dict:               # {task: {parameter name: bool tensor}}
-    "The masks of a setting."
+    "The masks of a setting, but for elected ones: those nobody knows before a training."
     masks = {task: mask_at(material.searches[task].rank, n_keep) for task, n_keep in setting.kept.items()}
     if setting.placement == "independently shuffled": return shuffle_independently(masks)
     if setting.placement == "pruned": return masks

@@ -10,8 +10,8 @@ import base64, json, os, re
 from pathlib import Path
 from tqdm.auto import tqdm
 from .answers import Answers, score_at, start_training, state_of, write_setting
-from .densities import Material, Setting, keep_all, make_setting, open_study
-from .densities import own_study, slider_values
+from .densities import Material, Setting, keep_all, keep_half, make_setting
+from .densities import open_study, own_study, slider_values
 from .page import pack_levels, page_data, page_html
 from ..files import atomic_path
 from ..tagging import InputError
@@ -40,7 +40,7 @@ def training_grid(
         if number: found.append(Setting(kept, "independently shuffled"))
     if len(material.model.layers) > 1:
         found.append(make_setting(material, keep_all, "hierarchical"))
-    return found
+    return [*found, make_setting(material, keep_half, "elected")]
 
 def train_beforehand(
     a:Answers,       # where trainings are kept
@@ -48,7 +48,7 @@ def train_beforehand(
 )->dict:             # how it went, with its setting, as the page reads it
     "One joint training, from beginning to end."
     training = start_training(a, setting)
-    training.join()
+    training.ended.wait()
     return state_of(a, training) | dict(setting=write_setting(a.material, setting))
 
 # %% ../../nbs/explorer/export.ipynb #42f44f5b

@@ -3,7 +3,8 @@
 // `ask(what, body)` fetches what has to be counted with the network. Text reaches the page as text only.
 
 const PRUNED = "pruned", SHUFFLED = "independently shuffled", HIERARCHICAL = "hierarchical";
-const PLACEMENTS = [PRUNED, SHUFFLED, HIERARCHICAL];
+const ELECTED = "elected";    // in one stage: a slider says how much its task claims
+const PLACEMENTS = [PRUNED, SHUFFLED, HIERARCHICAL, ELECTED];
 const NOBODY = "#E6E6E6", ALL = "#444444", INK = "#1a1a1a";
 const REMEMBERED = 8;    // joint trainings that stay in the table
 const SIDE = 7;          // of the square of a weight, in pixels
@@ -26,12 +27,14 @@ const sum = numbers => numbers.reduce((a, b) => a + b, 0);
 const percent = share => `${+(100*share).toFixed(2)}%`;
 const digits = (value, n = 2) => value === null ? "–" : value.toFixed(n).replace(/^-(0\.?0*)$/, "$1");
 const signed = (value, n = 2) => (value > 0 ? "+" : "") + digits(value, n);
+const bytesOf = base64 => Uint8Array.from(atob(base64), c => c.charCodeAt(0));
 const show = (node, ...children) => node.replaceChildren(...children);
 
 // ---------------------------------------------------------------- a setting
 
 // {stops: {task: number of the slider's stop}, placement}; a line of text says the same, to be copied
 const pruned = stops => ({stops: {...stops}, placement: PRUNED});
+const electedSetting = e => ({stops: {...e.data.half}, placement: ELECTED});
 const copyOf = setting => ({stops: {...setting.stops}, placement: setting.placement});
 const keyOf = setting => `${Object.values(setting.stops).join(",")} ${setting.placement}`;
 const keptAt = (e, task, stop) => e.data.stops[task][stop].kept / e.nWeights;
@@ -59,6 +62,8 @@ function readSetting(e, line) {
     let rest = line.slice(0, 500).toLowerCase();
     if (!rest.trim()) return setting;
     const placement = PLACEMENTS.find(name => rest.includes(name));
+    if (placement === ELECTED && !e.elected) throw Error(`elected: press ${ACTIONS.stage[0]} first`);
+    if (placement === ELECTED) return electedSetting(e);
     setting.placement = placement ?? PRUNED;
     if (placement) rest = rest.replace(placement, " ");
     rest = rest.replace(/\s*([=:])\s*/g, "$1").replace(/\s+%/g, "%");
@@ -77,6 +82,9 @@ function levelsOf(e, task, placement) {
     return e.levels.subarray(number*e.nWeights, (number + 1)*e.nWeights);
 }
 
+// What one stage elected comes with its training, as the owners of every weight.
+const isElected = e => e.setting.placement === ELECTED;
+
 // In hierarchical sharing the first task loses the highest layer.
 const isDropped = (e, task, tensor) => e.setting.placement === HIERARCHICAL
     && task === e.tasks[0] && tensor.layer === e.highest;
@@ -88,7 +96,8 @@ function countOwners(e) {
     return e.data.tensors.map(tensor => {
         const counts = new Int32Array(2**e.tasks.length), end = tensor.start + tensor.size;
         const stops = e.tasks.map(task => isDropped(e, task, tensor) ? -1 : e.setting.stops[task]);
-        for (let w = tensor.start; w < end; w++) {
+        if (isElected(e)) for (const owners of e.elected.subarray(tensor.start, end)) counts[owners]++;
+        else for (let w = tensor.start; w < end; w++) {
             let owners = 0;
             for (let i = 0; i < levels.length; i++) owners |= (levels[i][w] <= stops[i]) << i;
             counts[owners]++;
@@ -181,6 +190,7 @@ function showMatrix(e) {
 
 // Weight -> its owners, in one piece of the network.
 function ownersIn(e, part) {
+    if (isElected(e)) return w => e.elected[w];
     const tensor = e.data.tensors[part.tensor];
     const levels = e.tasks.map(task => levelsOf(e, task, e.setting.placement));
     const stops = e.tasks.map(task => isDropped(e, task, tensor) ? -1 : e.setting.stops[task]);
@@ -234,7 +244,9 @@ const scoreKey = (task, stop, placement) => `${task} ${stop} ${placement}`;
 const trainingOf = (e, setting) => e.trainings.find(training => training.key === keyOf(setting));
 
 // A hierarchical head reads another layer than the one it was trained on: its subnet has no score alone.
-const isTrained = (e, task) => e.setting.placement !== HIERARCHICAL || task !== e.tasks[0];
+// Nor have elected ones: they were never trained by themselves.
+const isTrained = (e, task) => !isElected(e)
+    && (e.setting.placement !== HIERARCHICAL || task !== e.tasks[0]);
 const placementOf = e => e.setting.placement === SHUFFLED ? SHUFFLED : PRUNED;
 const scoreOf = (e, task) => e.scores.get(scoreKey(task, e.setting.stops[task], placementOf(e)));
 const denseOf = (e, task) => e.scores.get(scoreKey(task, e.data.stops[task].length - 1, PRUNED))[0];
@@ -392,14 +404,17 @@ async function trying(e, act) {
 
 // ---------------------------------------------------------------- joint training
 
-async function train(e) {
-    const setting = copyOf(e.setting), key = keyOf(setting), known = trainingOf(e, setting);
-    if (known) return say(e, "this setting has been trained: see the table of joint trainings");
+async function train(e, setting) {
+    const key = keyOf(setting);
+    if (trainingOf(e, setting))
+        return say(e, "this setting has been trained: see the table of joint trainings");
     say(e, "");
     let state = await e.ask("train", setting);
     e.running = {key, setting};
     while (!state.over) {
-        const words = state.ahead ? `waits for ${state.ahead} before it` : "training …";
+        const isEarly = setting.placement === ELECTED && !state.history.length;
+        const words = state.ahead ? `waits for ${state.ahead} before it`
+            : isEarly ? "branches, then an election …" : "training …";
         Object.assign(e.running, {...state, words});
         showProgress(e, state.share);
         await pause(250);
@@ -411,8 +426,16 @@ async function train(e) {
     showScores(e);
 }
 
+// Nothing to set: the masks come out of the training. They are shown unless sliders have moved meanwhile.
+async function trainInOneStage(e) {
+    const setting = electedSetting(e), before = keyOf(e.setting);
+    if (!trainingOf(e, setting)) await train(e, setting);
+    if (trainingOf(e, setting) && keyOf(e.setting) === before) moveTo(e, setting);
+}
+
 function remember(e, training) {
     const {setting} = training, was = e.setting;
+    if (training.owners) e.elected = bytesOf(training.owners);
     e.setting = setting;    // what was trained, wherever the sliders are by now
     e.counts = countOwners(e);
     Object.assign(training, {key: keyOf(setting), parameters: merged(e), overlap: overlapOfAll(e).ratio});
@@ -426,7 +449,7 @@ function remember(e, training) {
 function showProgress(e, share) {
     e.ui.progress.value = share;
     e.ui.progress.style.visibility = e.running ? "visible" : "hidden";
-    e.buttons.train.disabled = Boolean(e.running);
+    for (const name of ["train", "stage"]) e.buttons[name].disabled = Boolean(e.running);
     e.buttons.cancel.disabled = !e.running;
     showHistory(e);
 }
@@ -495,7 +518,9 @@ function showSliders(e) {
         const stop = e.setting.stops[task], {slider, readout} = e.ui.sliders[task], share = density(e, i);
         const isCut = e.setting.placement === HIERARCHICAL && i === 0;
         slider.value = stop;
-        const words = isCut ? `${percent(share)}, without ${e.highest}` : e.data.stops[task][stop].label;
+        const {label} = e.data.stops[task][stop];
+        const words = isCut ? `${percent(share)}, without ${e.highest}`
+            : isElected(e) ? `${(100*share).toFixed(1)}% of ${label}` : label;
         show(readout, words);
         slider.setAttribute("aria-valuetext", words);
     });
@@ -531,7 +556,9 @@ const ACTIONS = {
     hard: ["hard sharing", "every task keeps every weight", e => moveTo(e, pruned(everything(e)))],
     hierarchical: ["hierarchical", "the first task reads all layers but the highest",
         e => moveTo(e, {stops: everything(e), placement: HIERARCHICAL})],
-    train: ["train jointly", "from w0 with these masks", e => trying(e, () => train(e))],
+    stage: ["one stage", "without a search: each task claims half of the weights, and the tasks elect",
+        e => trying(e, () => trainInOneStage(e))],
+    train: ["train jointly", "from w0 with these masks", e => trying(e, () => train(e, copyOf(e.setting)))],
     cancel: ["cancel", "stop the training", cancel],
     reset: ["reset", "as it was at the start", reset],
 };
@@ -601,6 +628,7 @@ function sliderOf(e, task, i) {
         "aria-label": `density of ${task}`, style: `--colour: ${e.data.colours[i]}`,
         oninput: () => {
             e.setting.stops[task] = Number(slider.value);
+            if (isElected(e)) e.setting.placement = PRUNED;
             moved(e);
         }});
     const readout = make("output", {class: "readout"});
@@ -651,7 +679,8 @@ function scorePanels(e) {
 
 function memory(e) {
     const which = e.data.live ? `The last ${REMEMBERED} stay.` : "All were counted beforehand.";
-    const about = `Δ: points above the dense network, trained alone. ${which} Press a setting to go to it.`;
+    const about = `Δ: points above the dense network, trained alone. Seconds are those of this training: masks
+        as pruned had cost a search before it, elected ones had not. ${which} Press a setting to go to it.`;
     const save = make("button", {onclick: () => download(e)}, "save as CSV");
     const table = make("div", {class: "scroll", tabindex: 0}, e.ui.trainings);
     const title = make("h3", {}, "joint trainings");
@@ -663,7 +692,8 @@ function leftSide(e) {
     const sliders = e.tasks.map((task, i) => sliderOf(e, task, i));
     const buttons = make("div", {class: "buttons"}, ...Object.keys(ACTIONS).map(name => buttonOf(e, name)));
     const title = make("h3", {}, "density (share of weights kept)");
-    const controls = [title, ...sliders, e.ui.message, buttons, e.ui.progress, questions(e)];
+    const handles = make("div", {class: "sliders"}, title, ...sliders);
+    const controls = [handles, e.ui.message, buttons, e.ui.progress, questions(e)];
     return make("div", {class: "left"}, ...controls);
 }
 

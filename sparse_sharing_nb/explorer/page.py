@@ -149,16 +149,16 @@ def known_scores(
 # %% ../../nbs/explorer/page.ipynb #aa342457
 def describe_sliders(
     material:Material, # whose searches
-)->dict:               # stops, rounds, opening, best
+)->dict:               # stops, rounds, opening, best, half
     "Where each slider can stand, and where it should."
     stops, rounds = {}, {}
     for task, search in material.searches.items():
         values = slider_values(search)
         stops[task] = [dict(kept=n_keep, label=label) for n_keep, label in values.items()]
         rounds[task] = [list(values).index(record["n_kept"]) for record in search.rounds]
-    opening, best = (write_setting(material, make_setting(material, rule))["stops"]
-                     for rule in (keep_little, keep_best))
-    return dict(stops=stops, rounds=rounds, opening=opening, best=best)
+    opening, best, half = (write_setting(material, make_setting(material, rule))["stops"]
+                           for rule in (keep_little, keep_best, keep_half))
+    return dict(stops=stops, rounds=rounds, opening=opening, best=best, half=half)
 
 # %% ../../nbs/explorer/page.ipynb #8684bd83
 def page_data(
@@ -215,7 +215,7 @@ STYLE</style></head><body><main>The explorer needs a browser that runs scripts.<
 # %% ../../nbs/explorer/page.ipynb #0bdc54b0
 OPEN = """
 const read = id => document.getElementById(id).textContent;
-const levels = Uint8Array.from(atob(read("levels")), c => c.charCodeAt(0));
+const levels = bytesOf(read("levels"));
 start(document.querySelector("main"), JSON.parse(read("data")), levels, ASK);
 """
 
