@@ -52,11 +52,11 @@ def epochs_done(out):
     return sum(path.stat().st_size for path in out.glob(".shared-*/progress"))
 
 
-def wait_until(process, out, epochs, seconds):
-    "Wait for so many epochs, or the end, and then so many seconds."
+def wait_until(process, out, epochs, seconds, with_workers):
+    "Wait for so many epochs and for workers if asked for, or the end, and then so many seconds."
     while process.poll() is None:
         try:
-            if epochs_done(out) >= epochs: break
+            if epochs_done(out) >= epochs and (workers_of(process) or not with_workers): break
         except OSError: pass    # it is being removed
         time.sleep(.05)
     time.sleep(seconds)
@@ -71,7 +71,7 @@ def kill_until_done(out, workers, n, dice, kills):
         if not wait_until(process, out, 0 if early else dice.randrange(1, 12), dice.uniform(0, .5)):
             process.communicate()
             break
-        victim = kill(process, dice.choice(VICTIMS), dice)
+        victim = kill(process, victim, dice)
         seconds = seconds_until_gone(process, victim)
         left = sum(f"-{process.pid}-" in path.name for path in semaphores())
         kills.append(dict(victim=victim, workers=workers, seconds=seconds, semaphores=left))
