@@ -67,8 +67,10 @@ def kill_until_done(out, workers, n, dice, kills):
     "Start a study and kill it, at most n times, then let it end; kills takes one dictionary for each."
     for _ in range(n):
         process = start(out, workers)
-        early = dice.random() < .1    # while it starts; later it works for a while
-        if not wait_until(process, out, 0 if early else dice.randrange(1, 12), dice.uniform(0, .5)):
+        early, victim = dice.random() < .1, dice.choice(VICTIMS)    # while it starts; later it works for a while
+        wants_workers = workers > 1 and victim in ("worker", "both")
+        epochs = 0 if early else dice.randrange(1, 12)
+        if not wait_until(process, out, epochs, dice.uniform(0, .5), wants_workers):
             process.communicate()
             break
         victim = kill(process, victim, dice)

@@ -107,6 +107,13 @@ def processes(group):
     return found
 
 
+def all_gone(process, seconds=10):
+    "Have all processes of a study ended, now or within seconds?"
+    end = time.monotonic() + seconds
+    while processes(process.pid) and time.monotonic() < end: time.sleep(.05)
+    return not processes(process.pid)
+
+
 def workers_of(process):
     "The ids of its workers."
     return [pid for pid, args in processes(process.pid).items() if "LokyProcess" in args]
@@ -126,7 +133,7 @@ def with_workers(tmp_path):
 def test_workers_end_with_their_parent(with_workers, tmp_path, number):
     os.kill(with_workers.pid, number)
     output, _ = with_workers.communicate(timeout=20)    # nobody holds it open
-    assert "Traceback" not in output and not processes(with_workers.pid)
+    assert "Traceback" not in output and all_gone(with_workers)
     assert not list(tmp_path.glob(".*"))
 
 
@@ -135,7 +142,7 @@ def test_a_worker_is_killed(with_workers, tmp_path):
     output, _ = with_workers.communicate(timeout=60)
     assert with_workers.returncode == 2 and output.count("\n") == 1, output
     assert "a worker process was ended" in output
-    assert not processes(with_workers.pid) and not list(tmp_path.glob(".*"))
+    assert all_gone(with_workers) and not list(tmp_path.glob(".*"))
 
 
 def test_what_a_killed_study_shared_is_removed(with_workers, tmp_path):
