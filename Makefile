@@ -8,7 +8,7 @@ BIN := .venv/bin
 PIP := $(BIN)/pip
 export TORCH
 .DELETE_ON_ERROR:
-.PHONY: help demo explore test notebooks lab lessons book clean
+.PHONY: help demo explore test notebooks lab lessons book slides clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' Makefile
@@ -44,9 +44,13 @@ book: .venv/book.ok ## make the whole book a web site in book/, to be opened wit
 	@echo "== the book, from the notebooks as they are; open book/index.html; half a minute"
 	$(BIN)/python nbs/book.py book
 
-clean: ## remove .venv, demo/, lessons/, book/ and what a build leaves
-	@echo "== removes .venv, demo/, lessons/, book/, build/, dist/ and *.egg-info"
-	rm -rf .venv demo lessons book build dist *.egg-info
+slides: .venv/book.ok ## put the slides for 45 minutes into one file, slides.html
+	@echo "== the slides, from nbs/lessons/slides.ipynb as it is; open slides.html; S shows the notes"
+	$(BIN)/python nbs/lessons/slides.py slides.html
+
+clean: ## remove .venv, demo/, lessons/, book/, slides.html and what a build leaves
+	@echo "== removes .venv, demo/, lessons/, book/, slides.html, build/, dist/ and *.egg-info"
+	rm -rf .venv demo lessons book slides.html build dist *.egg-info
 
 # What is installed, marked by files in .venv: the environment, then PyTorch, then the package with its extras.
 .venv/made:
