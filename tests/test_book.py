@@ -90,6 +90,7 @@ def test_what_a_folded_cell_is_called():
     assert book.label("import os\nfrom a import b") == "imports"
     assert book.label("#| export\nA = 1\ndef f(): pass\nclass C: pass") == "library: f, C, A"
     assert book.label("#| export\nf.x.append(1)") == "library"
+    assert book.label("def draw(): pass\nask('How many?', {}, 1, draw)") == "how it is asked"
     assert book.label("def f(): pass") == book.label("%matplotlib inline\nprint(1)") == ""
 
 
