@@ -140,6 +140,6 @@ def test_the_explorer_is_inside(browser, site):
     frame.locator("input[type=range]").first.wait_for(timeout=30_000)
     before = frame.locator("body").inner_text()
     frame.locator("input[type=range]").first.press("ArrowRight")
-    page.wait_for_timeout(500)
-    assert frame.locator("body").inner_text() != before and page.wrong == []
+    page.frames[1].wait_for_function("before => document.body.innerText != before", arg=before)
+    assert page.wrong == []
     page.close()
