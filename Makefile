@@ -8,7 +8,7 @@ BIN := .venv/bin
 PIP := $(BIN)/pip
 export TORCH
 .DELETE_ON_ERROR:
-.PHONY: help demo explore test notebooks lab lessons clean
+.PHONY: help demo explore test notebooks lab lessons book slides clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' Makefile
@@ -40,9 +40,17 @@ lessons: .venv/lab.ok ## write what a class gets of the exercises to lessons/
 	@echo "== copies of the exercises without, with folded and with open solutions, and a zip to hand out; trains for a minute"
 	$(BIN)/python nbs/lessons/hand_out.py lessons
 
-clean: ## remove .venv, demo/, lessons/ and what a build leaves
-	@echo "== removes .venv, demo/, lessons/, build/, dist/ and *.egg-info"
-	rm -rf .venv demo lessons build dist *.egg-info
+book: .venv/book.ok ## make the whole book a web site in book/, to be opened without a server
+	@echo "== the book, from the notebooks as they are; open book/index.html; half a minute"
+	$(BIN)/python nbs/book.py book
+
+slides: .venv/book.ok ## put the slides for 45 minutes into one file, slides.html
+	@echo "== the slides, from nbs/lessons/slides.ipynb as it is; open slides.html; S shows the notes"
+	$(BIN)/python nbs/lessons/slides.py slides.html
+
+clean: ## remove .venv, demo/, lessons/, book/, slides.html and what a build leaves
+	@echo "== removes .venv, demo/, lessons/, book/, slides.html, build/, dist/ and *.egg-info"
+	rm -rf .venv demo lessons book slides.html build dist *.egg-info
 
 # What is installed, marked by files in .venv: the environment, then PyTorch, then the package with its extras.
 .venv/made:
@@ -66,8 +74,9 @@ endif
 	@echo '# $(TORCH)' >> $@
 
 .venv/lab.ok: EXTRAS = [notebooks]
-.venv/test.ok: EXTRAS = [notebooks,glove,dev]
-.venv/demo.ok .venv/lab.ok .venv/page.ok .venv/test.ok: .venv/torch.txt settings.ini setup.py pyproject.toml
+.venv/book.ok: EXTRAS = [book]
+.venv/test.ok: EXTRAS = [notebooks,glove,book,dev]
+.venv/demo.ok .venv/lab.ok .venv/page.ok .venv/book.ok .venv/test.ok: .venv/torch.txt settings.ini setup.py pyproject.toml
 	@echo "== installs sparse_sharing_nb$(EXTRAS) into .venv (minutes the first time)"
 	@$(FORGET_HALF)
 	$(PIP) install --quiet --constraint .venv/torch.txt --editable '.$(EXTRAS)'

@@ -11,6 +11,7 @@ NBS, PACKAGE = ROOT/"nbs", ROOT/"sparse_sharing_nb"
 METHOD = "tagging crf network training pruning selection merging joint baselines one_stage".split()
 MAY_IMPORT = {
     "files": {"tagging"},
+    "lessons": {"tagging"},
     "text": {"tagging", "files", "text"},
     "runs": {*METHOD, "files", "text", "runs"},
     "explorer": {*METHOD, "files", "text", "runs", "explorer"}}
@@ -19,7 +20,7 @@ ROWS = {
             "08_baselines 09_one_stage 10_negative_transfer",
     "findings": "findings/claims findings/task_weights findings/room findings/election "
                 "findings/density findings/relatedness findings/rewinding",
-    "lessons": "lessons/exercises lessons/teaching",
+    "lessons": "lessons/exercises lessons/teaching lessons/slides lessons/predict",
     "text": "text/newswire text/related text/readers text/schemes text/corpora text/raw_text "
             "text/vectors text/downloads text/own_corpus",
     "runs": "runs/resume runs/models runs/tagger runs/study runs/intervals runs/report runs/speed",

@@ -1,11 +1,14 @@
 "The exercises: the solved copy passes, the student's does not, and each usual mistake gets its sentence."
-import importlib.util, json, shutil
+import importlib.util, json, re, shutil, subprocess, sys
+from configparser import ConfigParser
 from pathlib import Path
 
 import matplotlib
 import matplotlib.pyplot as plt
-import pytest
+import pytest, yaml
 from sparse_sharing_nb.files import read_tensors
+from test_explorer import browser, start_lab, wait_for
+from test_house import CORE
 
 ROOT = Path(__file__).parent.parent
 LESSONS = ROOT/"nbs"/"lessons"
@@ -341,3 +344,108 @@ def test_the_hand_outs(tmp_path, monkeypatch, names):
     read = [f"results/{name}" for name in hand_out.NEEDED]
     assert (tmp_path/"class"/"exercises.ipynb").read_text() == student
     for name in ("trained.safetensors", *read): assert (tmp_path/"class"/name).exists()
+
+
+def outputs_of(name):
+    "The HTML that cells of a notebook show."
+    cells = json.loads((ROOT/"nbs"/f"{name}.ipynb").read_text(encoding="utf-8"))["cells"]
+    found = [output.get("data", {}) for cell in cells for output in cell.get("outputs", [])]
+    return ["".join(data["text/html"]) for data in found if "text/html" in data]
+
+
+def test_the_core_asks_before_it_shows():
+    "Four to six questions, none before 04; short, with a folded answer that is one of the choices."
+    asked = {name: [text for text in outputs_of(name) if "Predict first" in text] for name in CORE}
+    assert 4 <= sum(map(len, asked.values())) <= 6
+    assert not any(asked[name] for name in CORE[:CORE.index("04_pruning")])
+    for text in sum(asked.values(), []):
+        parts = r"<details><summary><b>Predict first.</b> (.*) <i>(.*)\?</i></summary>(.*) \(measured: .*"
+        question, choices, answer = re.fullmatch(parts, text).groups()
+        assert answer in choices.split(" / ") and len(question.split()) <= 30
+
+
+@pytest.fixture(scope="module")
+def slides(tmp_path_factory):
+    "The file of slides."
+    path = tmp_path_factory.mktemp("slides")/"slides.html"
+    subprocess.run([sys.executable, LESSONS/"slides.py", path], check=True)
+    return path
+
+
+def test_slides_ask_for_nothing_and_fit(browser, slides):
+    "One file, no request, no error; on every slide all is inside of 1280 × 720, in letters of 22 pixels or more."
+    page, wrong = browser.new_page(viewport=dict(width=1280, height=720)), []
+    page.on("pageerror", lambda error: wrong.append(str(error)))
+    page.on("request", lambda asked: wrong.append(asked.url) if asked.url.startswith("http") else None)
+    page.goto(slides.as_uri())
+    page.wait_for_function("window.Reveal && Reveal.isReady()")
+    n_slides = page.evaluate("Reveal.getTotalSlides()")
+    assert 15 <= n_slides <= 25
+    for number in range(n_slides):
+        page.evaluate(f"Reveal.slide({number}, 0, 99)")
+        height, smallest = page.evaluate("""(() => {
+            const slide = Reveal.getCurrentSlide(), texts = [...slide.querySelectorAll("h1, h2, p, li, td, th")]
+            const sizes = texts.filter(text => !text.closest("aside")).map(text => parseFloat(getComputedStyle(text).fontSize))
+            return [slide.scrollHeight, Math.min(...sizes)] })()""")
+        assert height <= 720 and smallest >= 22, number
+    assert wrong == []
+    page.close()
+
+
+def test_questions_come_before_their_answers(slides):
+    text = slides.read_text(encoding="utf-8")
+    order = "stores the fewest", "Is that much overlap", "Compared with what", "Can the first weight move", "has a memory"
+    places = [text.find(words) for words in order]
+    assert -1 not in places and places == sorted(places)
+    assert text.count('<aside class="notes">') >= 8 and 'class="fragment"' in text
+
+
+def test_what_binder_reads_is_what_settings_say():
+    needs = yaml.safe_load((ROOT/".binder"/"environment.yml").read_text())["dependencies"]
+    ini = ConfigParser(delimiters=["="], interpolation=None)
+    ini.read(ROOT/"settings.ini", encoding="utf-8")
+    settings = ini["DEFAULT"]
+    assert needs[0].removeprefix("python=") in settings["python_versions"].split()
+    assert needs[-1].removeprefix("pytorch-cpu") in settings["requirements"].split()[0]
+    assert "notebooks_requirements" in settings and "'.[notebooks]'" in (ROOT/".binder"/"postBuild").read_text()
+    readme = (ROOT/"README.md").read_text(encoding="utf-8")
+    assert f"--branch v{settings['version']} {settings['git_url']}" in readme
+
+
+ASK = """from sparse_sharing_nb.lessons.predict import ask
+import matplotlib.pyplot as plt
+def draw():
+    ax = plt.subplots(figsize=(3, 2))[1]
+    ax.bar(["half"], [.5])
+    return ax
+ask("How high?", {"low": .1, "high": .9}, .5, draw)"""
+
+
+def test_a_click_shows_the_guess_in_jupyterlab(browser, tmp_path):
+    "Before a guess no picture; after it one, and another one after another guess."
+    process, address = start_lab(tmp_path)
+    cell = dict(cell_type="code", id="ask", metadata={}, execution_count=None, outputs=[], source=ASK)
+    kernel = dict(name="python3", display_name="python3", language="python")
+    notebook = dict(cells=[cell], metadata=dict(kernelspec=kernel), nbformat=4, nbformat_minor=5)
+    (tmp_path/"ask.ipynb").write_text(json.dumps(notebook))
+    try:
+        wait_for(address + "api/status")
+        page = browser.new_page(viewport=dict(width=1280, height=900))
+        page.goto(address + "doc/tree/ask.ipynb?reset", timeout=180_000)
+        page.wait_for_function("window.jupyterapp?.commands?.hasCommand('notebook:run-all-cells')", timeout=180_000)
+        page.wait_for_selector(".jp-CodeCell", timeout=180_000)
+        page.evaluate("""async () => {
+            await window.jupyterapp.restored;
+            await window.jupyterapp.shell.currentWidget.context.sessionContext.ready;
+            await window.jupyterapp.commands.execute('notebook:run-all-cells'); }""")
+        picture = page.locator(".widget-image")
+        page.get_by_role("button", name="low", exact=True).click(timeout=180_000)
+        picture.wait_for(state="visible", timeout=60_000)
+        first = picture.get_attribute("src")
+        page.get_by_role("button", name="high", exact=True).click()
+        page.wait_for_function("first => document.querySelector('.widget-image').src != first", arg=first, timeout=60_000)
+        page.get_by_text("Your guess: high. Measured: 0.5.").wait_for()
+        page.screenshot(path=tmp_path/"guess.png")
+    finally:
+        process.terminate()
+        process.wait(20)
