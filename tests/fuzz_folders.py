@@ -92,6 +92,7 @@ def alter(folder, dice):
     places = [path for path in folder.files if path.name != "lock" and path.suffix not in (".png", ".md")]
     parents = [path.parent for path in places if path.parent != folder.place]
     path, kind = dice.one_of(places), dice(20)
+    if not path.is_file(): return    # a pipe by now, or gone
     if kind < 14: path.write_bytes(edited(path, folder.files[path], dice))
     elif kind == 14:
         path = dice.one_of([*folder.files, *parents])

@@ -76,8 +76,8 @@ def test_too_little_memory(tmp_path, megabytes):
     command = [sys.executable, "-c", code, *SMALL, "--out", tmp_path, "--workers", "1"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120)
     if done.returncode < 0 or "OpenBLAS" in done.stderr: return
-    assert done.returncode == 2 and "Traceback" not in done.stderr, done.stderr
-    assert "too little memory" in done.stderr.splitlines()[-1]
+    before, message, _ = done.stderr.partition("too little memory")    # after it PyTorch may stumble as it ends
+    assert done.returncode == 2 and message and "Traceback" not in before, done.stderr
 
 
 KILLED = """if True:

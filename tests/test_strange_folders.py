@@ -157,6 +157,17 @@ def test_rounds_that_are_not_nested(folder):
         (run/f"round-{r}.safetensors").write_bytes(kept)
 
 
+def test_a_round_without_its_record(folder, capsys):
+    "Found by tests/fuzz_folders.py: a traceback. What the message advises helps."
+    from safetensors.torch import load_file, save_file
+    again = ["study", "--methods", "single,sparse", *SIZES, "--workers", "1", "--out", str(folder)]
+    for path in folder.glob("runs/*/round-*"): save_file(load_file(path), path)
+    (a_run(folder, "sparse")[0]/"record.json").unlink()
+    assert main(again) == 2 and "damaged; remove it" in capsys.readouterr().err
+    for path in folder.glob("runs/*/round-*"): path.unlink()
+    assert main(again) is None
+
+
 def test_many_strange_folders():
     "The long search is tests/fuzz_folders.py."
     found = fuzz_folders.search(150)

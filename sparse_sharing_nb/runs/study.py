@@ -479,7 +479,9 @@ def choose_masks(
         task, = record["tasks"]
         chosen[task] = config.at_round or select(record["rounds"], config.tolerance)["round"]
         file = round_file(out/"runs"/record["id"], chosen[task])
-        masks[task] = load_round(file, config.device).mask
+        found = load_round(file, config.device)
+        if found is None: raise InputError(f"{file}: damaged; remove it and do the study again")
+        masks[task] = found.mask
     if branches: masks = elect_masks(network, branches, config.branch_density)
     if config.method == "hierarchical": masks = hierarchical_masks(network, config.trained)
     if config.method in CONTROLS: masks = CONTROLS[config.method](masks, config.seed)
