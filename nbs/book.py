@@ -52,7 +52,9 @@ def title(name):
 def label(code):
     "What a folded cell is called: the names that it defines, or its imports; nothing for a cell to read."
     body = ast.parse(re.sub(r"^[%!].*$", "pass", code, flags=re.M)).body
-    if all(isinstance(node, (ast.Import, ast.ImportFrom)) for node in body): return "imports"
+    imports = [node for node in body if isinstance(node, (ast.Import, ast.ImportFrom))]
+    functions = [node for node in body if isinstance(node, ast.FunctionDef)]
+    if len(imports) > len(body)/2 and not functions: return "imports"
     if re.search(r"^ask\(", code, re.M): return "how it is asked"    # see lessons/predict
     if not code.startswith("#| export"): return ""
     plain = [target for node in body if isinstance(node, ast.Assign) for target in node.targets]

@@ -87,7 +87,8 @@ def test_library_and_imports_are_folded(site, pages):
 
 
 def test_what_a_folded_cell_is_called():
-    assert book.label("import os\nfrom a import b") == "imports"
+    assert book.label("import os\nfrom a import b") == book.label("import a\nimport b\na.set(1)") == "imports"
+    assert book.label("import os\nfrom a import b\ndef f(): pass") == book.label("import os\nprint(1)") == ""
     assert book.label("#| export\nA = 1\ndef f(): pass\nclass C: pass") == "library: f, C, A"
     assert book.label("#| export\nf.x.append(1)") == "library"
     assert book.label("def draw(): pass\nask('How many?', {}, 1, draw)") == "how it is asked"
