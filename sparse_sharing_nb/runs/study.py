@@ -721,15 +721,9 @@ def processes(
     begin = dict(initializer=begin_worker, initargs=(os.getpid(), str(shared)), max_nbytes=None)
     one_thread = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
     executor = get_memmapping_executor(n, temp_folder=str(shared), env=one_thread, **begin)
-    def submit(*arguments):
-        "Workers begin deaf to Ctrl-C, which is for this process; only its main thread hears it anyway."
-        if threading.current_thread() != threading.main_thread(): return executor.submit(run_and_count, *arguments)
-        heard = signal.signal(signal.SIGINT, signal.SIG_IGN)
-        try: return executor.submit(run_and_count, *arguments)
-        finally: signal.signal(signal.SIGINT, heard)
     in_order = False
     try:
-        yield submit, lambda: n
+        yield partial(executor.submit, run_and_count), lambda: n
         in_order = True
     finally: executor.terminate(kill_workers=not in_order)
 
