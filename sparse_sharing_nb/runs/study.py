@@ -9,21 +9,17 @@ __all__ = ['METHODS', 'KINDS', 'text_of', 'no_garbage', 'digest_of', 'load_data'
            'is_complete', 'read_record', 'started_in', 'load_again', 'run', 'start_network', 'carry_out', 'do_search',
            'do_training', 'load_branches', 'choose_masks', 'train_by_method', 'cost_of', 'make_record', 'score_split',
            'describe_model', 'remove_abandoned', 'shared_folder', 'shared_text', 'counting_bar', 'begin_worker',
-           'run_and_count', 'headline', 'n_passes', 'longest_first', 'as_ready', 'do_here', 'processes', 'run_all']
+           'worker_settings', 'run_and_count', 'headline', 'n_passes', 'ready_runs', 'run_all']
 
 # %% ../../nbs/runs/study.ipynb #b42d01e3
 import gc, hashlib, json, math, os, platform, re, shutil, signal, subprocess, sys, tempfile, threading, time
-from concurrent.futures import Future
 from contextlib import chdir, contextmanager, suppress
 from dataclasses import asdict, replace
-from functools import lru_cache, partial
+from functools import lru_cache
 from importlib.metadata import version
 from importlib.util import find_spec
 from itertools import product
 from pathlib import Path
-from queue import Empty, SimpleQueue
-
-# %% ../../nbs/runs/study.ipynb #3c8d9d51
 import torch
 from ..baselines import CONTROLS, hierarchical_masks, train_hard, train_single, train_subnet
 from ..files import MOST_TENSORS, atomic_path, cannot_write, check_plain, check_record, read_json
@@ -640,6 +636,15 @@ def begin_worker(
         os._exit(1)
     threading.Thread(target=follow, daemon=True).start()
 
+def worker_settings(
+    shared, # of `shared_folder`
+)->dict:    # arguments of `joblib.parallel_config`
+    "How workers are made; nothing where somebody has chosen a backend of joblib."
+    from joblib.parallel import get_active_backend
+    if type(get_active_backend()[0]).__name__ != "LokyBackend": return {}
+    begin = dict(initializer=begin_worker, initargs=(os.getpid(), str(shared)))
+    return dict(backend="loky", temp_folder=str(shared), max_nbytes=None, **begin)
+
 # %% ../../nbs/runs/study.ipynb #8688dce3
 def run_and_count(
     config:Config, out, data, # see `run`
@@ -665,67 +670,17 @@ def n_passes(
     config:Config,
 )->int: # epochs times tasks
     "How long a run takes, roughly."
-    return config.epochs*(config.rounds + 1)*len(config.trained)
+    return config.epochs*len(config.trained)
 
-def longest_first(
-    configs:list,
-)->list:          # the same; none stands before what it needs
-    "Runs, the one with the longest way to go first: itself and, one after the other, those that need it."
-    waiting = {}    # {id: configurations that need it}
-    for c in configs:
-        for need in c.needs: waiting.setdefault(need, []).append(c)
-    def way(c): return n_passes(c) + max(map(way, waiting.get(c.id, [])), default=0)
-    return sorted(configs, key=way, reverse=True)
-
-# %% ../../nbs/runs/study.ipynb #f723f41a
-def as_ready(
-    configs:list, # what is to be done
-    begin,        # a function of a configuration; gives a Future of its record
-    n_workers,    # a function that says how many runs may be under way
-):                # the records, as they come
-    "Begin each run as soon as what it needs is done, those with the longest way to go first."
-    todo, running, ended = longest_first(configs), {}, SimpleQueue()
-    missing = set(ids_of(configs))
-    while missing:
-        ready = [c for c in todo if missing.isdisjoint(c.needs)]
-        for c in ready[:max(0, n_workers() - len(running))]:
-            todo.remove(c)
-            future = begin(c)
-            running[future] = c.id
-            future.add_done_callback(ended.put)
-        with suppress(Empty):    # then look again how many workers there are
-            future = ended.get(timeout=1)
-            missing.remove(running.pop(future))
-            yield future.result()
-
-# %% ../../nbs/runs/study.ipynb #e36bf4d2
-def do_here(
-    do, *arguments, # a function, and what it is given
-)->Future:          # whose result is there
-    "Do it now, in this process."
-    future = Future()
-    future.set_result(do(*arguments))
-    return future
-
-# %% ../../nbs/runs/study.ipynb #198a1978
-@contextmanager
-def processes(
-    n:int,  # how many; with one, all is done here
-    shared, # of `shared_folder`
-):          # (a function with the arguments of `run_and_count` that gives a Future, how many at once)
-    "Workers of this machine, which end with the block."
-    if n == 1:
-        yield partial(do_here, run_and_count), lambda: 1
-        return
-    from joblib.executor import get_memmapping_executor    # leaves a `shared_text` in its file
-    begin = dict(initializer=begin_worker, initargs=(os.getpid(), str(shared)), max_nbytes=None)
-    one_thread = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
-    executor = get_memmapping_executor(n, temp_folder=str(shared), env=one_thread, **begin)
-    in_order = False
-    try:
-        yield partial(executor.submit, run_and_count), lambda: n
-        in_order = True
-    finally: executor.terminate(kill_workers=not in_order)
+def ready_runs(
+    todo:list, # configurations that are not done yet, at least one
+)->list:       # some of them
+    "What goes next: runs that wait for no other; if others wait for some of those, only them."
+    waiting = set(ids_of(todo))
+    needed = set().union(*(c.needs for c in todo))
+    ready = [c for c in todo if waiting.isdisjoint(c.needs)]
+    needed_first = [c for c in ready if c.id in needed]
+    return needed_first or sorted(ready, key=n_passes, reverse=True)
 
 # %% ../../nbs/runs/study.ipynb #688b8da3
 def run_all(
@@ -735,12 +690,18 @@ def run_all(
     workers=None,  # processes; as many as there are cores if None
 )->list:           # the records, in the order of `configs`
     "Do what is not done yet, in parallel, needed runs first. After Ctrl-C the same call goes on."
+    from joblib import Parallel, delayed, parallel_config
     todo = [c for c in configs if not read_record(Path(out)/"runs"/c.id)]
     loaded = {text: load_data(*text, data) for text in set(map(text_of, todo))}
-    n_epochs, n = sum(c.epochs*(c.rounds+1) for c in todo), min(workers or os.cpu_count(), len(todo))
+    do, n_epochs = delayed(run_and_count), sum(c.epochs*(c.rounds+1) for c in todo)
     with shared_folder(out) as shared, counting_bar(shared/"progress", n_epochs) as bar:
-        for i, text in enumerate(loaded): loaded[text] = shared_text(loaded[text], shared/f"text-{i}")
-        with processes(n or 1, shared) as (submit, n_workers):
-            def begin(c): return submit(c, out, data, shared/"progress", loaded[text_of(c)])
-            for record in as_ready(todo, begin, n_workers): bar.write(headline(record))
+        how = worker_settings(shared)
+        for n, text in enumerate(loaded): loaded[text] = shared_text(loaded[text], shared/f"text-{n}")
+        while todo:
+            ready = ready_runs(todo)
+            jobs = [do(c, out, data, shared/"progress", loaded[text_of(c)]) for c in ready]
+            with parallel_config(n_jobs=min(workers or os.cpu_count(), len(jobs)), **how):
+                done = Parallel(return_as="generator_unordered")(jobs)
+                for record in done: bar.write(headline(record))
+            todo = [c for c in todo if c not in ready]
     return [read_record(Path(out)/"runs"/c.id) for c in configs]
