@@ -62,7 +62,7 @@ def test_argument(arguments, expected, tmp_path, capsys, monkeypatch):
 
 def test_out_is_a_file(tmp_path, capsys):
     (tmp_path/"file").write_text("")
-    assert "--out" in complaint(["study", "--out", str(tmp_path/"file")], capsys)
+    assert "file: cannot be written" in complaint(["study", "--out", str(tmp_path/"file")], capsys)
 
 
 BAD_MODELS = {"missing": None, "empty": b"", "garbage": b"not safetensors at all"}
