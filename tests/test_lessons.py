@@ -228,7 +228,7 @@ def test_a_usual_mistake_gets_its_sentence(names, capsys, number, code, words):
     assert words in said, said
     assert "✗" in printed and "yours" in printed and "spec" in printed
 
-FOUND = {    # what a student of ours wrote, and older checks let pass
+FOUND = {    # wrong answers that older checks let pass
     1: ["""
 def span_f1(gold, guess):
     right = total = 0
